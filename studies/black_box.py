@@ -3,6 +3,7 @@
     python -m studies.black_box                                  # every planted task, twenty fresh instances each
     python -m studies.black_box --tasks circuits/ioi --instances 3
     python -m studies.black_box --jobs 2 --write                 # and into ground_truth/controls.json and the docs
+    python -m studies.black_box --tasks circuits/ioi --write     # the same of one task; others keep their record
 
 A task that such a solver solves is not about internals. The task itself scores the answers. The solvers may use the
 task's distribution of instances and an unlimited number of queries; they are given the exact function of a model,
@@ -23,7 +24,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl
+from scribe_suite.analysis.controls import BLACK_BOX_BAR, RECORD, ControlRecord, MeasuredControl, read_controls
 from scribe_suite.errors import AnswerError
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.normalise import normalised_skill
@@ -36,8 +37,9 @@ from scribe_suite.tasks.answer_kinds import (
     MechanismAnswer,
     UsedAnswer,
 )
+from scribe_suite.tasks.arrays import as_json
 from scribe_suite.tasks.registry import default_registry
-from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
+from scribe_suite.tasks.task import Task, TaskInstance
 from scribe_suite.text import with_table
 from studies.black_box_branches import branch_solvers
 from studies.black_box_functions import exact_function, fitted_tree, nodes_by_program
@@ -186,10 +188,29 @@ def _one_probability(share: float | None) -> Solver:
     return solve
 
 
+# -- saes: there is no model; these look at single samples or at their covariance --------------------------------------
+
+
+def _samples(instance: TaskInstance) -> float | None:
+    """The first samples as rows."""
+    return skill_of(instance, {"dictionary": as_json(_activations(instance)[: instance.public.facts["n_features"]])})
+
+
+def _components(instance: TaskInstance) -> float | None:
+    """The principal components of the samples."""
+    return skill_of(instance, {"dictionary": as_json(np.linalg.eigh(np.cov(_activations(instance).T))[1].T)})
+
+
+def _activations(instance: TaskInstance) -> np.ndarray:
+    activations: np.ndarray = instance.hidden.samples.activations  # the same that an agent has
+    return activations
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
     "probes": {"words of the statement": _words, "random answer": _drawn},
+    "saes": {"samples": _samples, "principal components": _components, "random answer": _drawn},
     "variables": {"axes of the last layer": _axes, "random answer": _drawn},
 }
 #: Solvers where the answer includes a function.
@@ -283,7 +304,7 @@ def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: P
     for task in (default_registry()[facts.id] for facts in default_registry().questions()):
         if task.id in skills:
             solvers, number = {name: round(skill, 4) for name, skill in skills[task.id].items()}, instances
-        elif not isinstance(task, PlantedTask):
+        elif task.source != "planted":
             solvers, number = {by_definition(task): 0.0}, 0
         else:
             continue
@@ -317,13 +338,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {RECORD} and the table in {DOCUMENT}")
     options = parser.parse_args()
     every = [task.id for task in default_registry().of_source("planted")]
-    if options.write and options.tasks:
-        parser.error("--write is about all tasks: leave --tasks out")
     root = suite_root()
     record = record_of(measure(options.tasks or every, options.instances, options.jobs), options.instances, root)
+    if options.tasks:  # others keep what was measured of them
+        measured = {task_id: record.tasks[task_id] for task_id in options.tasks}
+        record = record.model_copy(update={"tasks": {**read_controls(root).tasks, **measured}})
     print(table(record))
     if options.write:
-        (root / RECORD).write_text(record.model_dump_json(indent=1) + "\n")
+        ordered = record.model_copy(update={"tasks": dict(sorted(record.tasks.items()))})
+        (root / RECORD).write_text(ordered.model_dump_json(indent=1) + "\n")
         document = root / DOCUMENT
         document.write_text(with_table(document.read_text(), MARKERS, table(record)))
 

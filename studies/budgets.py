@@ -51,6 +51,8 @@ _MARK = (
     "¹ Not of today: the task, its solution or the terms of its laboratory have changed since. The number is that of "
     "the task's version then."
 )
+#: Below the tables, before the names of levels.
+_OPEN = "Not measured at their own budget, or not since they changed: "
 #: The first seed, far from the seeds of other studies and certificates.
 FIRST_SEED = 71_000
 #: Time limit of one solution on a busy machine, in seconds.
@@ -118,7 +120,12 @@ def write_record(root: Path, record: Mapping[str, Curve]) -> None:
     ordered = {name: record[name] for name in sorted(record, key=by_last_number)}
     (root / RECORD).write_bytes(_RECORD.dump_json(ordered, indent=1) + b"\n")
     path = root / DOCUMENT
-    path.write_text(with_table(path.read_text(), MARKERS, tables(ordered)))
+    path.write_text(with_table(path.read_text(), MARKERS, tables(ordered, laboratory_levels())))
+
+
+def laboratory_levels() -> list[str]:
+    """The ids of all levels that have a laboratory."""
+    return [facts.id for facts in default_registry().facts.values() if facts.access == "lab"]
 
 
 def with_shared_points(record: Mapping[str, Curve]) -> dict[str, Curve]:
@@ -137,8 +144,13 @@ def with_shared_points(record: Mapping[str, Curve]) -> dict[str, Curve]:
     }
 
 
-def tables(record: Mapping[str, Curve]) -> str:
-    """A table for each family, in Markdown: a line for each budget of each level."""
+def tables(record: Mapping[str, Curve], levels: Sequence[str] = ()) -> str:
+    """A table for each family, in Markdown: a line for each budget of each level.
+
+    Args:
+        record: The measurements.
+        levels: All levels, to name those that have not been measured at their own budget.
+    """
     record = with_shared_points(record)
     families = dict.fromkeys(name.partition("/")[0] for name in record)
     parts = [
@@ -147,6 +159,8 @@ def tables(record: Mapping[str, Curve]) -> str:
     ]
     if any(curve.earlier for curve in record.values()):
         parts.append(_MARK)
+    if still_open := [name for name in levels if name not in record or record[name].budget not in record[name].reached]:
+        parts.append(_OPEN + ", ".join(f"`{name}`" for name in sorted(still_open, key=by_last_number)) + ".")
     return "\n\n".join(parts)
 
 
@@ -325,8 +339,9 @@ def extended(record: Mapping[str, Curve], empty: Mapping[str, Curve], task_id: s
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print or store the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = [facts.id for facts in default_registry().facts.values() if facts.access == "lab"]
-    parser.add_argument("--tasks", nargs="*", default=every, metavar="FAMILY/NAME_LEVEL", help="default: all levels")
+    parser.add_argument(
+        "--tasks", nargs="*", default=laboratory_levels(), metavar="FAMILY/NAME_LEVEL", help="default: all levels"
+    )
     parser.add_argument(
         "--shares",
         type=lambda text: tuple(map(float, text.split(","))),

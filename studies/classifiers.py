@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from scribe_suite.planting.circuits.signatures.table import Group, Signatures
 from scribe_suite.scoring.normalise import expected_score
 from scribe_suite.scoring.sets import best_fixed_set, f1
-from studies.exchangeability import FALSE_ALARM, Sample, exchanged, samples_by_task
+from studies.exchangeability import FALSE_ALARM, Redraw, Sample, exchanged, on_other_nodes, samples_by_task
 
 #: Mean skill that a classifier must not reach.
 SKILL_BAR = 0.15
@@ -131,11 +131,22 @@ def skills(
     *,
     classifiers: Iterable[str] = tuple(CLASSIFIERS),
     sights: Iterable[str] = tuple(SIGHTS),
+    redraw: Redraw = on_other_nodes,
+    chance: Mapping[str, float] | None = None,
 ) -> list[Skill]:
-    """The skill of classifiers fitted on the models of other tasks, and on other models of all tasks."""
+    """The skill of classifiers fitted on the models of other tasks, and on other models of all tasks.
+
+    Args:
+        samples: Models with their truth.
+        classifiers: Some of `CLASSIFIERS`.
+        sights: Some of `SIGHTS`.
+        redraw: What else the keys might have been; answers are compared with these, too.
+        chance: Task -> F1 of the best answer without a model; by default that of `chance_of`.
+    """
     by_task = samples_by_task(samples)
-    chance = {task: chance_of(members) for task, members in by_task.items()}
-    luck = {sample.name: _exchanged_keys(sample, by_task[sample.task]) for sample in samples}
+    if chance is None:
+        chance = {task: chance_of(members) for task, members in by_task.items()}
+    luck = {sample.name: _redrawn_keys(sample, by_task[sample.task], redraw) for sample in samples}
     found = []
     for sight in sights:
         seen = {sample.name: _features(sample, SIGHTS[sight]) for sample in samples}
@@ -148,7 +159,7 @@ def skills(
                 for held_out, rest in folds(by_task):
                     for sample, answer in _answers(classifier, seen, rest, held_out):
                         scores[sample.task].append(f1(answer, sample.key))
-                        lucky[sample.task].append(_f1_of_exchanged(sample, answer, luck[sample.name]))
+                        lucky[sample.task].append(_f1_of_redrawn(sample, answer, luck[sample.name]))
                 for task, values in scores.items():
                     if values:
                         drawn = np.mean(lucky[task], axis=0)
@@ -164,17 +175,15 @@ def _skill(
     return Skill(task, training, classifier, sight, mean(scores), chance, mean(limited), p)
 
 
-def _exchanged_keys(sample: Sample, donors: Sequence[Sample]) -> dict[str, Bool[np.ndarray, "draw node"]]:
-    """Per kind, keys of random donors on random nodes of the same layers."""
+def _redrawn_keys(
+    sample: Sample, members: Sequence[Sample], redraw: Redraw
+) -> dict[str, Bool[np.ndarray, "draw node"]]:
+    """Per kind, keys that the model might have had."""
     rng = np.random.default_rng(zlib.crc32(sample.name.encode()))
-    found = {}
-    for kind, table in sample.tables.items():
-        truths = [donor.truth(kind) for donor in donors if kind in donor.tables]
-        found[kind] = np.stack([exchanged(table.nodes, truths, rng) for _ in range(_KEY_DRAWS)])
-    return found
+    return {kind: redraw(sample, kind, members, _KEY_DRAWS, rng) for kind in sample.tables}
 
 
-def _f1_of_exchanged(
+def _f1_of_redrawn(
     sample: Sample, answer: frozenset[str], keys: Mapping[str, Bool[np.ndarray, "draw node"]]
 ) -> Float[np.ndarray, " draw"]:
     """F1 of an answer against each of the keys."""

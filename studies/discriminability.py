@@ -1,7 +1,7 @@
 """Does a metric separate good answers from bad ones? Three views of every metric of every task.
 
     python -m studies.discriminability                            # planted tasks, two fresh instances each; prints
-    python -m studies.discriminability --tasks circuits/ioi       # some tasks
+    python -m studies.discriminability --tasks circuits/ioi       # some tasks, or some levels: circuits/mechanism_2
     python -m studies.discriminability --write                    # into the record and the document
     python -m studies.discriminability --real --write             # tasks on a real model, which has to be converted
     python -m studies.discriminability --tables                   # measure nothing, write the document again
@@ -117,11 +117,11 @@ def main() -> None:
     source = "real" if options.real else "planted"
     of_source = [one.id for one in default_registry().questions() if one.source == source]
     tasks = [] if options.tables else options.tasks or of_source
-    root, questions = suite_root(), {facts.id: facts for facts in default_registry().questions()}
+    root, questions = suite_root(), [facts.id for facts in default_registry().questions()]
     for task_id, record in measure(tasks, options.instances, jobs=options.jobs):
         print(f"{chapter(task_id, record)}\n", flush=True)
         if options.write:  # after every task, so that an interrupted run keeps its results
-            kept = {known: one for known, one in read_record(root).items() if known in questions}
+            kept = {known: one for known, one in read_record(root).items() if known in default_registry().facts}
             write_record(root, dict(sorted((kept | {task_id: record}).items())))
     if options.write or options.tables:
         page = root / DOCUMENT

@@ -22,6 +22,7 @@ DOCUMENTS: Mapping[tuple[str, str], str] = {
     ("circuits", "planted"): "docs/reference/methods.md",
     ("neurons", "planted"): "docs/truth/neurons.md",
     ("probes", "planted"): "docs/truth/probes.md",
+    ("saes", "planted"): "docs/truth/saes.md",
     ("circuits", "real"): "docs/truth/real-circuits.md",
     ("neurons", "real"): "docs/truth/real-neurons.md",
     ("probes", "real"): "docs/truth/real-probes.md",

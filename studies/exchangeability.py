@@ -8,12 +8,12 @@ Nothing here depends on the meaning of the statistics.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from scipy.stats import rankdata
 
 from scribe_suite.planting.circuits.signatures.table import Group, Signatures
@@ -83,11 +83,30 @@ class Separation:
         return self.outside and self.p < FALSE_ALARM / families
 
 
-def separations(samples: Sequence[Sample], *, seed: int = 0) -> list[Separation]:
+#: Draws keys that a model might have had: the model, a kind, all models of its task, the number of draws.
+Redraw = Callable[[Sample, str, Sequence[Sample], int, np.random.Generator], Bool[np.ndarray, "draw node"]]
+
+
+def on_other_nodes(
+    sample: Sample, kind: str, members: Sequence[Sample], count: int, rng: np.random.Generator
+) -> Bool[np.ndarray, "draw node"]:
+    """Keys of random models of the task, on random nodes of the same layers.
+
+    Keys are exchanged between models, because some layers are likelier places than others and a statistic may vary
+    with the layer.
+    """
+    nodes = sample.tables[kind].nodes
+    donors = [other.truth(kind) for other in members if kind in other.tables]
+    return np.stack([exchanged(nodes, donors, rng) for _ in range(count)])
+
+
+def separations(samples: Sequence[Sample], *, seed: int = 0, redraw: Redraw = on_other_nodes) -> list[Separation]:
     """The AUROC of every statistic, per task and kind, and over all tasks where there are several.
 
-    Keys are exchanged between the models of a task, because some layers are likelier places than others and a
-    statistic may vary with the layer. Within a layer their nodes are random.
+    Args:
+        samples: Models with their truth.
+        seed: The seed of the redrawn keys.
+        redraw: What else the keys might have been; AUROCs are compared with theirs.
     """
     rng = np.random.default_rng(seed)
     by_task = samples_by_task(samples)
@@ -97,20 +116,25 @@ def separations(samples: Sequence[Sample], *, seed: int = 0) -> list[Separation]
         for kind in members[0].tables:
             usable = [s for s in members if kind in s.tables and 0 < s.truth(kind).sum() < len(s.truth(kind))]
             if usable:
-                found += _separations_of(task, kind, usable, by_task, rng)
+                found += _separations_of(task, kind, usable, by_task, redraw, rng)
     return found
 
 
 def _separations_of(
-    task: str, kind: str, samples: Sequence[Sample], by_task: Mapping[str, Sequence[Sample]], rng: np.random.Generator
+    task: str,
+    kind: str,
+    samples: Sequence[Sample],
+    by_task: Mapping[str, Sequence[Sample]],
+    redraw: Redraw,
+    rng: np.random.Generator,
 ) -> list[Separation]:
     columns, scores = samples[0].tables[kind].statistics, np.zeros((1 + PERMUTATIONS, 1))
     pairs = np.zeros((1 + PERMUTATIONS, 1))
     for sample in samples:
         table = sample.tables[kind]
         ranks = rankdata(table.standardised().round(9), axis=0)
-        donors = [other.truth(kind) for other in by_task[sample.task] if kind in other.tables]
-        chosen = np.stack([sample.truth(kind), *(exchanged(table.nodes, donors, rng) for _ in range(PERMUTATIONS))])
+        others = redraw(sample, kind, by_task[sample.task], PERMUTATIONS, rng)
+        chosen = np.concatenate([sample.truth(kind)[None], others])
         inside = chosen.sum(1, keepdims=True)
         scores = scores + chosen @ ranks - inside * (inside + 1) / 2
         pairs = pairs + inside * (chosen.shape[1] - inside)
@@ -136,12 +160,27 @@ def exchanged(
 ) -> Bool[np.ndarray, " node"]:
     """The key of a random donor, on random nodes of the same layers."""
     donor = donors[int(rng.integers(len(donors)))]
-    layers = np.array([layer_of(node) for node in nodes])
-    order = np.lexsort((rng.random(len(nodes)), layers))  # nodes of a layer, shuffled
-    plain = np.argsort(layers, kind="stable")
-    moved = np.zeros(len(nodes), dtype=bool)
-    if len(donor) == len(nodes):
-        moved[order] = donor[plain]
+    if len(donor) != len(nodes):
+        return np.zeros(len(nodes), dtype=bool)
+    moved: Bool[np.ndarray, " row"] = shuffled_within(np.array([layer_of(node) for node in nodes]), donor, 1, rng)[0]
+    return moved
+
+
+def shuffled_within(
+    groups: Int[np.ndarray, " row"], chosen: Bool[np.ndarray, " row"], count: int, rng: np.random.Generator
+) -> Bool[np.ndarray, "draw row"]:
+    """As many random rows of each group as are chosen of it, drawn several times.
+
+    Args:
+        groups: The number of each row's group.
+        chosen: The rows that are chosen.
+        count: The number of draws.
+        rng: Draws them.
+    """
+    order = np.argsort(groups + rng.random((count, len(groups))), axis=1)  # rows of a group, shuffled
+    plain = np.argsort(groups, kind="stable")
+    moved = np.zeros((count, len(groups)), dtype=bool)
+    np.put_along_axis(moved, order, np.broadcast_to(chosen[plain], moved.shape), axis=1)
     return moved
 
 

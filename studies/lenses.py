@@ -48,6 +48,7 @@ BLIND_TO: Mapping[str, frozenset[str]] = {
     "selectivity": frozenset({"claimed"}),
     "overclaim": frozenset({"turned", "shifted"}),
     "unchanged": frozenset({"missed"}),  # labels that a patch leaves as they are
+    "holds": frozenset({"unasked"}),  # prompts that meet the condition also meet a looser one
 }
 #: Metrics that do not measure the quality of an answer, with the reason why they exist.
 NOT_JUDGED: Mapping[str, str] = {
@@ -57,7 +58,9 @@ NOT_JUDGED: Mapping[str, str] = {
 }
 #: Metrics that measure one side of an answer, complemented by one that measures the other: alone, they order no
 #: methods.
-ONE_SIDED = frozenset({"precision", "recall", "exact_match", "overclaim", "changed", "unchanged", "novel"})
+ONE_SIDED = frozenset(
+    {"precision", "recall", "exact_match", "overclaim", "changed", "unchanged", "novel", "holds", "nearly", "ordinary"}
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from scribe_suite.text import by_last_number
 from studies.lenses import NOT_JUDGED, ONE_SIDED, Lenses, claimed, failures, lowest
 
 RECORD = "studies/discriminability.json"
@@ -49,8 +50,8 @@ def write_record(root: Path, record: dict[str, TaskRecord]) -> None:
 
 
 def chapters(record: Mapping[str, TaskRecord], tasks: Iterable[str]) -> str:
-    """An overview of tasks, and a table for each that was measured, as Markdown."""
-    shown = {task_id: record.get(task_id) for task_id in tasks}
+    """An overview of tasks and of recorded levels, and a table for each that was measured, as Markdown."""
+    shown = {task_id: record.get(task_id) for task_id in sorted({*tasks, *record}, key=by_last_number)}
     tables = [chapter(task_id, one) for task_id, one in shown.items() if one is not None]
     return "\n\n".join([overview(shown), *tables])
 

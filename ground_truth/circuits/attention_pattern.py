@@ -64,7 +64,7 @@ class AttentionPattern(PlantedCircuitTask):
     summary = "Find the components of a small transformer that choose the word to answer with."
     voices = (2, 3, 4)
     laboratory = laboratory(3, 750, 200)
-    headroom_levels = (4,)
+    headroom_levels = (3, 4)
     laboratory_solution = "laboratory_parts"
 
     def plan(self, seed: int) -> CircuitPlan:

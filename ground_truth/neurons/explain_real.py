@@ -48,6 +48,7 @@ class ExplainReal(MeasuredTask):
 
     family = "neurons"
     name = "explain_real"
+    version = 2
     summary = "In a real language model, find out what a neuron does, and submit code that predicts its activations."
     levels: ClassVar[Mapping[int, str]] = {1: "one neuron", 2: "three neurons"}
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY

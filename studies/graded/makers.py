@@ -11,6 +11,7 @@ from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     CarrierAnswer,
     ComponentAnswer,
+    DictionaryAnswer,
     DirectionAnswer,
     EdgeAnswer,
     EncodingAnswer,
@@ -30,6 +31,7 @@ from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
 from studies.graded.branches import planted_branch
 from studies.graded.circuits import planted_circuit
+from studies.graded.dictionaries import written_dictionary
 from studies.graded.edges import planted_edges
 from studies.graded.encodings import planted_encoding
 from studies.graded.explanations import planted_explanation, real_explanation
@@ -62,6 +64,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", CarrierAnswer): planted_sums,
     ("planted", EncodingAnswer): planted_encoding,
     ("planted", UsedAnswer): planted_uses,
+    ("planted", DictionaryAnswer): written_dictionary,
     ("real", RankingAnswer): real_ranking,
     ("real", NeuronAnswer): real_neurons,
     ("real", LetterAnswer): real_neurons,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.report.synthetic import ANSWER, PIXEL, UNSCORED, attempt, display, stream, write_attempt, write_run
 
 #: The tests' attempts start at NOW; journals are in seconds since the epoch.
@@ -50,15 +52,43 @@ def journal():
     ]
 
 
+def experiments():
+    """A record of the laboratory: two runs, one of which was asked for again, and the lines around them."""
+    run = {"event": "run", "prompts": 2, "patch": [], "grad": None, "returned": "0" * 64}
+    return [
+        {"event": "laboratory", "time": 0.0, "version": 1, "task": "circuits/toy"},
+        {**run, "time": 1.5, "run": "r1", "price": 2, "spent": 2, "read": ["a0.h1"]},
+        {"event": "repeated", "time": 1.7, "run": "r1"},
+        {
+            **run,
+            "time": 2.5,
+            "run": "r2",
+            "price": 4,
+            "spent": 6,
+            "read": [],
+            "patch": [{"kind": "zero", "site": "m0"}],
+        },
+        {"event": "end", "time": 9.0, "spent": 6},
+    ]
+
+
+#: What exports tell of it.
+EXPERIMENTS = [
+    {"run": "r1", "seconds": 1.5, "what": "read a0.h1", "prompts": 2, "price": 2, "spent": 2},
+    {"run": "r2", "seconds": 2.5, "what": "zero m0", "prompts": 2, "price": 4, "spent": 6},
+]
+
+
 def write_mixed_run(runs, **changes):
     """One run with an agent, the reference, the oracle, a time-out and a failure of the infrastructure."""
-    write_attempt(runs, "agent", answer=ANSWER, journal=journal(), transcript=transcript(), prompt="# Find it")
+    agent = write_attempt(runs, "agent", answer=ANSWER, journal=journal(), transcript=transcript(), prompt="# Find it")
+    (agent / "outputs" / "experiments.jsonl").write_text("".join(json.dumps(line) + "\n" for line in experiments()))
     write_attempt(runs, "reference", answer=ANSWER, journal=journal())
     write_attempt(runs, "oracle", answer={**ANSWER, "components": ["m7"]}, journal=journal(), prompt="# The key is m7")
     write_attempt(runs, "late", journal=journal())
     no_model = {"tokens": {}, "turns": None, "cost_usd": None, "model": None}
     records = [
-        attempt(provider="claude:opus-9", model="a-model", folder="agent"),
+        attempt(provider="claude:opus-9", model="a-model", folder="agent", laboratory={"experiments": 2, "spent": 6}),
         attempt(provider="reference", folder="reference", skill=1.0, outcome="solved", reason="", **no_model),
         attempt(provider="oracle", folder="oracle", skill=1.0, outcome="solved", reason="", **no_model),
         attempt(provider="claude:opus-9", trial=1, folder="late", **UNSCORED, outcome="agent_timeout"),

@@ -3,7 +3,7 @@
 import pytest
 
 from scribe_suite.exports.runs import export_run
-from tests.exports.runs import CODE, write_mixed_run
+from tests.exports.runs import CODE, EXPERIMENTS, write_mixed_run
 from tests.exports.test_runs import KEY, SECRETS
 
 trajectories = pytest.importorskip("harbor.models.trajectories", reason="harbor is not installed: it needs Python 3.12")
@@ -26,6 +26,7 @@ def test_an_attempt_is_a_trajectory_with_images_as_files(tmp_path):
     assert (tmp_path / "out" / image.source.path).read_bytes().startswith(b"\x89PNG")
     assert agent.final_metrics.total_prompt_tokens == 52_000
     assert agent.final_metrics.extra["skill"] == 0.75
+    assert agent.extra["experiments"] == EXPERIMENTS
     assert found["circuits_toy_reference_t0"].steps[1].llm_call_count == 0
 
 

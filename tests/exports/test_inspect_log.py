@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from scribe_suite.exports.runs import export_run
-from tests.exports.runs import write_mixed_run
+from tests.exports.runs import EXPERIMENTS, write_mixed_run
 from tests.exports.test_runs import KEY, SECRETS
 
 OPTIONS = {"with_keys": False}
@@ -34,6 +34,8 @@ def test_every_attempt_is_a_sample_with_our_scores(logs):
         "f1": 0.75,
     }
     assert json.loads(first.scores["skill"].answer)["summary"] == "I patched."
+    assert first.metadata["experiments"] == EXPERIMENTS
+    assert "experiments" not in late.metadata
     assert late.scores["skill"].value == 0.0
     assert late.limit.type == "time"
     assert lost.scores is None

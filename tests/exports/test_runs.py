@@ -10,7 +10,7 @@ from scribe_suite.cli.export import FORMATS as OFFERED
 from scribe_suite.errors import ConfigurationError
 from scribe_suite.exports.libraries import library
 from scribe_suite.exports.runs import FORMATS, export_run
-from tests.exports.runs import CODE, write_mixed_run
+from tests.exports.runs import CODE, EXPERIMENTS, write_mixed_run
 
 #: The seed of an instance, the run's seed, the base model: what leads to a key.
 SECRETS = ("987654321", "1122334455", "circuits/toy/seed3")
@@ -45,6 +45,8 @@ def test_agent_runs_have_the_conversation_the_scores_and_the_answer(tmp_path):
     assert messages[5]["error"]["message"] == "refused"
     assert agent["metadata"]["scores"] == {"skill": 0.75, "iou": 0.5, "f1": 0.75}
     assert agent["metadata"]["answer"]["components"]
+    assert agent["metadata"]["experiments"] == EXPERIMENTS
+    assert "experiments" not in reference["metadata"]
     assert reference["description"]
     assert late["metadata"]["scores"] == {"skill": 0.0}
 

@@ -88,3 +88,28 @@ def test_a_folder_that_can_not_be_made_is_infrastructure(tmp_path):
     with pytest.raises(InfrastructureError, match="can't be made") as caught:
         AttemptFolder.create(tmp_path / "file", "toy", "null", NOW)
     assert caught.value.cause == "results_folder"
+
+
+def test_an_array_is_written_once_and_goes_when_no_kept_submission_has_it(tmp_path):
+    folder = AttemptFolder.create(tmp_path, "toy", "null", NOW)
+    arrays = folder.outputs / "arrays"
+    for number in range(3):
+        name, content = f"arrays/{number}.npy", bytes([number])
+        folder.write_answer({"a": {"npy_file": name}}, {name: content})
+        folder.add_submission(b"1\n", list, {name: content}, lambda name=name: {"arrays/0.npy", name})
+        assert sorted(path.name for path in arrays.iterdir()) == sorted({"0.npy", f"{number}.npy"})
+    before = (arrays / "2.npy").stat().st_mtime_ns
+    folder.add_submission(b"2\n", list, {"arrays/2.npy": b"\2"}, lambda: {"arrays/0.npy", "arrays/2.npy"})
+    assert (arrays / "2.npy").stat().st_mtime_ns == before
+    assert "outputs/arrays/0.npy" in folder.artifacts()
+
+
+def test_a_link_in_the_place_of_the_arrays_is_not_followed(tmp_path):
+    folder = AttemptFolder.create(tmp_path, "toy", "null", NOW)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mine.npy").write_text("mine")
+    (folder.outputs / "arrays").symlink_to(other)
+    with pytest.raises(OSError, match="link"):
+        folder.add_submission(b"1\n", list, {"arrays/1.npy": b"1"}, tuple)
+    assert [path.name for path in other.iterdir()] == ["mine.npy"]

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import tracemalloc
 
 import pytest
 
 from scribe_suite.notebook.answer import decode_answer, reading_expression
-from scribe_suite.notebook.config import NotebookConfig
+from scribe_suite.notebook.config import NotebookConfig, SubmitVerdict
 from scribe_suite.notebook.errors import AnswerUnreadableError
 from scribe_suite.notebook.server import NotebookServer
 
@@ -190,3 +191,29 @@ def test_an_honest_reply_is_the_json_text():
 
 def test_the_reading_expression_is_one_expression():
     assert compile(reading_expression("answer", 10), "test", "eval")
+
+
+@pytest.mark.parametrize("size", [1_000_000, 1_000_001])
+def test_an_array_of_four_megabytes_comes_through_and_the_journal_has_its_checksum(tmp_path, size):
+    texts: list[str] = []
+
+    def judge(text: str) -> SubmitVerdict:
+        texts.append(text)
+        return SubmitVerdict(True, "noted")
+
+    async def scenario(agent: Agent) -> Answer:
+        await agent.run(f"import numpy as np\nanswer = {{'rows': np.ones({size}, dtype=np.float32), 'more': 1}}")
+        return await agent.submit()
+
+    with NotebookServer(NotebookConfig(tmp_path, answer_arrays={"rows": 4_000_000}), judge) as server:
+        answer = play(server, scenario)
+    if size > 1_000_000:
+        assert "4,000,004 bytes of numbers, and at most 4,000,000 can be submitted" in answer.error
+        assert texts == []
+        return
+    coded = json.loads(texts[0])["rows"]["npy"]
+    assert len(base64.b64decode(coded)) == 128 + 4 * size
+    (event,) = (event for event in journal_events(tmp_path, "notebook.ipynb") if event["event"] == "submission")
+    quoted = {"base64_sha256": hashlib.sha256(coded.encode()).hexdigest(), "characters": len(coded)}
+    assert json.loads(event["answer"]) == {"more": 1, "rows": quoted}
+    assert event["bytes"] == len(texts[0])

@@ -4,6 +4,7 @@ import base64
 import collections
 import dataclasses
 import enum
+import io
 import json
 import math
 from typing import Any, NamedTuple
@@ -127,3 +128,49 @@ def test_a_huge_array_is_refused_before_it_becomes_a_list():
 
 def test_the_wire_form_is_base64_of_the_marked_text():
     assert base64.b64decode(read_answer({"a": "é"}, "a", LIMIT)) == b'+"\\u00e9"'
+
+
+ARRAYS = {"rows": 64}
+
+
+def dump_with_arrays(value: Any) -> Any:
+    text = find_and_dump({"answer": value}, "answer", LIMIT, ARRAYS)
+    return json.loads(text[1:]) if text[0] == "+" else text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [numpy.arange(6, dtype=numpy.float32).reshape(2, 3), numpy.arange(6, dtype=">f8").reshape(3, 2).T, numpy.ones(3)],
+)
+def test_an_entry_that_may_be_an_array_is_handed_over_in_numpys_format(value):
+    file = io.BytesIO()
+    numpy.save(file, numpy.ascontiguousarray(value.astype(value.dtype.newbyteorder("<"))))
+    said = dump_with_arrays({"rows": value, "other": numpy.ones(2)})
+    assert said == {"rows": {"npy": base64.b64encode(file.getvalue()).decode()}, "other": [1.0, 1.0]}
+
+
+def test_a_tensor_may_be_handed_over_as_an_array():
+    torch = pytest.importorskip("torch")
+    tensor = torch.ones(2, 3, requires_grad=True)
+    assert dump_with_arrays({"rows": tensor}) == dump_with_arrays({"rows": numpy.ones((2, 3), dtype=numpy.float32)})
+    assert "submit answer['rows'].float()" in dump_with_arrays({"rows": tensor.bfloat16()})
+
+
+def test_only_arrays_of_named_entries_stay_arrays():
+    for value in ({"rows": [[1.0]], "other": 1}, {"rows": None}, [1], {"rows": {"npy": "AAAA"}}):
+        assert dump_with_arrays(value) == value
+    assert dump_with_arrays(Finding("a0.h1", numpy.ones(2))) == {"name": "a0.h1", "scores": [1.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (numpy.ones(9), "has 72 bytes of numbers, and at most 64 can be submitted as an array"),
+        (numpy.array([None, {}]), "is an array of object, and nothing is pickled"),
+        (numpy.array(["text"]), "is an array of <U4, and nothing is pickled"),
+        (numpy.ones(2, dtype=complex), "is an array of complex128"),
+    ],
+)
+def test_an_array_that_can_not_be_handed_over_is_named(value, said):
+    assert said in dump_with_arrays({"rows": value})
+    assert dump_with_arrays({"rows": value})[0] == "-"

@@ -16,6 +16,7 @@ from studies.budgets import (
     Reached,
     empty_curve,
     extended,
+    laboratory_levels,
     measure_instance,
     missing,
     read_record,
@@ -29,7 +30,9 @@ from studies.budgets import (
 
 def test_the_document_shows_the_record():
     document, record = (suite_root() / DOCUMENT).read_text(), read_record(suite_root())
-    assert with_table(document, MARKERS, tables(record)) == document, "run python -m studies.budgets --write"
+    assert with_table(document, MARKERS, tables(record, laboratory_levels())) == document, (
+        "run python -m studies.budgets --write"
+    )
     assert all(default_registry().facts_of(name).access == "lab" for name in record)
 
 
@@ -81,6 +84,22 @@ def test_a_table_has_means_over_instances_and_marks_the_level_s_budget():
         "| `circuits/x_3` | 50 | 1 | 2 | 0.75 | 1 | 45 prompts |",
         "| `circuits/x_3` | **100** | 1 | 2 | 0.95 | 2 | 50 prompts |",
     ]
+
+
+def test_levels_that_were_not_measured_at_their_own_budget_are_named():
+    half, whole = {50: [Reached(0.5, 40)]}, {100: [Reached(1.0, 90)]}
+    record = {
+        "a/half_3": Curve(1, 100, "prompt", half, "one"),
+        "a/whole_3": Curve(1, 100, "prompt", whole, "two"),
+        "a/whole_4": Curve(1, 50, "prompt", half, "two"),
+        "a/then_3": Curve(2, 100, "prompt", {}, "three", {100: Earlier(1, whole[100])}),
+    }
+    assert tables(record, [*record, "a/never_2"]).splitlines()[-1] == (
+        "Not measured at their own budget, or not since they changed: `a/half_3`, `a/never_2`, `a/then_3`."
+    )
+    assert "Not measured" not in tables({"a/whole_3": record["a/whole_3"]}, ["a/whole_3"])
+    assert {"circuits/ioi_3", "probes/cities_real_4"} <= set(laboratory_levels())
+    assert not {"circuits/ioi", "circuits/edges_2"} & set(laboratory_levels())
 
 
 def test_levels_that_differ_only_by_their_budget_share_their_points():

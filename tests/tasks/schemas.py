@@ -10,6 +10,7 @@ from scribe_suite.errors import AnswerError
 from scribe_suite.tasks.answer_kinds import (
     BehaviourAnswer,
     ComponentAnswer,
+    DictionaryAnswer,
     DirectionAnswer,
     EdgeAnswer,
     EncodingAnswer,
@@ -72,6 +73,7 @@ SUBSPACE = AnswerSchema(
 READ_AND_WRITE = "def read(activation):\n    return 0\n\n\ndef write(activation, value):\n    return activation\n"
 ENCODING = AnswerSchema(EncodingAnswer, {}, {"code": READ_AND_WRITE, **COMMON})
 USED = AnswerSchema(UsedAnswer, {"properties": ["p0", "p1"]}, {"used": {"p0": 0.2, "p1": 0.2}, **COMMON})
+DICTIONARY = AnswerSchema(DictionaryAnswer, {"width": 3, "max_rows": 6}, {"dictionary": [[0.0, 1.0, 0.0]], **COMMON})
 DIRECTION = AnswerSchema(DirectionAnswer, PROBE.facts, {"direction": [0.0, 1.0, 0.0, 0.0], **COMMON})
 
 

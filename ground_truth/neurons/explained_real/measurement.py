@@ -40,8 +40,6 @@ BLOCKS: Mapping[Pool, int] = {"public": 6, "hidden": 3}
 SMALLEST_LEAD, LOWEST_CEILING = 0.12, 0.5
 #: Minimum number of eligible neurons of a level.
 FEWEST_NEURONS = 6
-#: The model whose score is the ceiling.
-_CEILING = "short"
 _MIN_POSITIONS = 30_000
 #: Maximum mean difference between the ceilings of the two halves of the hidden texts.
 _LARGEST_DIFFERENCE = 0.1
@@ -51,8 +49,9 @@ class ExplainScan(Measurement):
     """Activations of neurons that depend on more than one token, and the scores of different kinds of theories."""
 
     id = "neurons/explain_scan"
+    version = 2
     summary = "What neurons that depend on several tokens do on hidden text, and how well fitted models predict it."
-    cost = "5 CPU minutes"
+    cost = "8 CPU minutes"
 
     def inputs_sha256(self) -> str:
         """See `Measurement.inputs_sha256`: both texts, and the sampling settings."""
@@ -163,7 +162,7 @@ def _fitted(context: Context) -> Arrays:
         )
         values = [_with_start(one, judged) for one in by_model.values()]
         reached = [_score(one, judged, strata) for one in values]
-        best = values[MODELS.index(_CEILING)]
+        best = values[int(np.argmax(reached))]
         halves = [np.arange(first, len(judged.tokens), 2) for first in (0, 1)]
         found["strata"].append(strata.astype(np.int8))
         found["chance"].append(
@@ -189,8 +188,8 @@ def _with_start(values: NDArray[np.float64], judged: Readings) -> NDArray[np.flo
 
 
 def _ceilings(results: Mapping[str, Arrays]) -> NDArray[np.float64]:
-    """The score of the ceiling's model, by candidate."""
-    found: NDArray[np.float64] = results["fits"]["reached"][:, MODELS.index(_CEILING)]
+    """The score of the best model, by candidate."""
+    found: NDArray[np.float64] = results["fits"]["reached"].max(1)
     return found
 
 

@@ -86,7 +86,7 @@ for name, found in activations.items():
     y = signs[name] * found[:, 1:].ravel()
     weights = strata_weights(ids, y > thresholds[name])
     names = kept_features(order, fitted(numbers, y, weights, len(order)), counts, len(activations))
-    table = fitted(everything.numbers(names), y, weights, len(names))
+    table = fitted(everything.numbers(names), y, weights, len(names), SHORT)
     theories[name] = names, signs[name] * table
     strongest = np.argsort(-np.abs(table[1:]) * np.sqrt([counts[one] for one in names]))[:25]
     print(name, ", ".join(f"{names[i]!r} {table[i + 1]:+.2f}" for i in strongest))

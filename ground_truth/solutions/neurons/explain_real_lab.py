@@ -41,7 +41,7 @@ def theory():
     y = sign * np.concatenate([one[1:] for one in values])
     weights = strata_weights(np.concatenate(seen.ids), y > threshold)
     names = kept_features(order, fitted(seen.numbers(order), y, weights, len(order)), counts, 1)
-    return names, fitted(seen.numbers(names), y, weights, len(names))
+    return names, fitted(seen.numbers(names), y, weights, len(names), SHORT)
 
 
 # %%

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.exports.facts import attempt_facts, by_kind, run_facts
+from scribe_suite.exports.facts import attempt_facts, by_kind, experiment_facts, run_facts
 from scribe_suite.exports.libraries import library
 from scribe_suite.exports.stories import Called, Said, Step, Story
 from scribe_suite.ledger.records import AttemptRecord, RunHeader
@@ -76,6 +76,7 @@ def _trajectory(atif: Any, header: RunHeader, story: Story, folder: Path, name: 
             "run": run_facts(header, revealed=revealed),
             "attempt": attempt_facts(record, revealed=revealed),
             "answer": story.answer,
+            **experiment_facts(story.experiments),
         },
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.exports.facts import attempt_facts, run_facts
+from scribe_suite.exports.facts import attempt_facts, experiment_facts, run_facts
 from scribe_suite.exports.stories import Called, Said, Story
 from scribe_suite.ledger.records import RunHeader
 
@@ -50,6 +50,7 @@ def _agent_run(header: RunHeader, story: Story, revealed: bool) -> dict[str, Any
             "attempt": attempt_facts(record, revealed=revealed),
             "run": run_facts(header, revealed=revealed),
             "answer": story.answer,
+            **experiment_facts(story.experiments),
         },
     }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from scribe_suite.ledger.records import AttemptRecord, RunHeader
+from scribe_suite.report.experiments import Experiment
 from scribe_suite.report.keys import KEY_PROVIDERS
 
 #: Fields of a record that identify an instance whose key is still secret.
@@ -41,6 +43,12 @@ def run_facts(header: RunHeader, *, revealed: bool) -> dict[str, Any]:
     if revealed:
         facts["run_seed"] = header.run_seed
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def experiment_facts(experiments: Iterable[Experiment]) -> dict[str, Any]:
+    """What was run in a laboratory, as one JSON-safe fact; nothing where nothing was run."""
+    told = [asdict(one) for one in experiments]
+    return {"experiments": told} if told else {}
 
 
 def packages(header: RunHeader) -> dict[str, str]:

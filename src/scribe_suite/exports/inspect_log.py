@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scribe_suite.exports.facts import attempt_facts, by_kind, packages, run_facts
+from scribe_suite.exports.facts import attempt_facts, by_kind, experiment_facts, packages, run_facts
 from scribe_suite.exports.libraries import library
 from scribe_suite.exports.stories import Called, Said, Story
 from scribe_suite.ledger.outcomes import Outcome, rule_of
@@ -144,7 +144,11 @@ def _sample(log: Any, header: RunHeader, story: Story, revealed: bool) -> Any:
             for name, value in _scores(record).items()
         }
         or None,
-        metadata={**attempt_facts(record, revealed=revealed), **({"note": story.note} if story.note else {})},
+        metadata={
+            **attempt_facts(record, revealed=revealed),
+            **experiment_facts(story.experiments),
+            **({"note": story.note} if story.note else {}),
+        },
         model_usage=_usage(model, record),
         started_at=_told(story.started) if record.started else None,
         completed_at=None if end is None else _told(end),

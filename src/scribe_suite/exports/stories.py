@@ -4,9 +4,9 @@ An agent CLI's ``transcript.json`` has its messages, and the calls with shortene
 that ran, with images. A story takes the messages and calls from the transcript, and the outputs of its cells from the
 journals. Without a transcript, as for the reference provider, the journals alone give the calls.
 
-Only the prompt, the transcript, the journals and the scored answer are read, which agents have written or seen: no key
-and no seed is among them. The answers of a provider that submits the key are the exception, and are left out where the
-keys of the run are secret.
+Only the prompt, the transcript, the journals, the record of experiments and the scored answer are read, which agents
+have written or seen: no key and no seed is among them. The answers of a provider that submits the key are the
+exception, and are left out where the keys of the run are secret.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
 from scribe_suite.providers.transcript import Transcript
 from scribe_suite.report.answer_views import read_answer
 from scribe_suite.report.attempt_folders import part_of
+from scribe_suite.report.experiments import Experiment, read_timeline
 from scribe_suite.report.transcripts import MAX_BYTES, TRANSCRIPT, transcript_view
 from scribe_suite.text import plain_text
 from scribe_suite.untrusted_files import UntrustedFolder
 
 PROMPT = "prompt.md"
 MAX_PROMPT_BYTES = 10_000_000
+#: How many experiments of an attempt are kept; the ledger's entry has the number of all of them.
+MOST_EXPERIMENTS = 5_000
 #: Tools that run a cell whose code is in the call.
 _RUNNING = ("execute_code", "edit_cell")
 #: The kinds of runs that an agent asked for; set-up and restored cells are the harness's.
@@ -95,6 +98,7 @@ class Story:
         steps: What happened, in order.
         answer: The answer that was scored, or None.
         note: A note to the reader, or empty.
+        experiments: What was run in its laboratory, in order; the first `MOST_EXPERIMENTS`.
     """
 
     record: AttemptRecord
@@ -102,6 +106,7 @@ class Story:
     steps: tuple[Step, ...] = ()
     answer: Mapping[str, Any] | None = None
     note: str = ""
+    experiments: tuple[Experiment, ...] = ()
 
     @property
     def started(self) -> datetime:
@@ -124,7 +129,8 @@ def read_story(record: AttemptRecord, folder: UntrustedFolder | None, *, sealed:
     with part_of(folder, "outputs") as outputs, part_of(folder, "notebooks") as notebooks:
         prompt = _prompt(outputs) if outputs else ""
         answer = read_answer(outputs) if outputs else None
-        story = Story(record, prompt, answer=answer)
+        experiments = read_timeline(outputs) if outputs and record.laboratory else None
+        story = Story(record, prompt, answer=answer, experiments=tuple((experiments or [])[:MOST_EXPERIMENTS]))
         runs, notes = _runs(notebooks) if notebooks else ([], [])
         told = _told(story, outputs, runs) if outputs else None
         if told is None:

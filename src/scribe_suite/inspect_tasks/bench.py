@@ -31,7 +31,7 @@ from scribe_suite.paths import suite_root
 from scribe_suite.plugin.worker.hiding import hidden_from_kernels
 from scribe_suite.plugin.worker.kernels import hidden_models, preload_for, shared_for, uses_gpu
 from scribe_suite.plugin.worker.laboratories import Laboratories, spend_of
-from scribe_suite.plugin.worker.submissions import SubmissionBox
+from scribe_suite.plugin.worker.submissions import SubmissionBox, keep_in
 from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.sandbox.tiers import Isolation
 from scribe_suite.tasks.prompts import render_prompt
@@ -161,8 +161,8 @@ def open_attempt(task_id: str, seed: int, options: TaskOptions) -> Iterator[Open
         desk = stack.enter_context(_laboratories(options.isolation, hidden).desk(instance, folder.outputs))
         box = SubmissionBox(
             instance.answer_schema,
-            lambda answer: folder.write_answer(answer.model_dump(mode="json")),
-            lambda one, kept: folder.add_submission(one.line, lambda: (other.line for other in kept)),
+            lambda answer: folder.write_answer(answer.model_dump(mode="json"), answer.array_files()),
+            keep_in(folder),
             spend=lambda: None if desk is None else spend_of(desk),
         )
         server = NotebookServer(
@@ -171,6 +171,7 @@ def open_attempt(task_id: str, seed: int, options: TaskOptions) -> Iterator[Open
                 files=handed.files,
                 setup_code=handed.setup_code,
                 isolation=options.isolation,
+                answer_arrays=instance.answer_schema.array_limits,
                 hidden=(*hidden, *hidden_models(instance)),
                 cell_timeout_s=options.cell_s,
                 preload=preload_for(handed.setup_code),

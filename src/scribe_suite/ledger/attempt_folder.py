@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,25 +64,53 @@ class AttemptFolder:
         """Store the prompt as the agent got it."""
         self._files.write("outputs/prompt.md", [prompt.encode()])
 
-    def write_answer(self, answer: dict[str, Any]) -> None:
-        """Store the answer that was scored."""
+    def write_answer(self, answer: dict[str, Any], arrays: Mapping[str, bytes] | None = None) -> None:
+        """Store the answer that was scored.
+
+        Args:
+            answer: With the names of its arrays' files in their places.
+            arrays: File name -> content.
+        """
+        self._write_arrays(arrays or {})
         self._files.write("outputs/answer.json", [json.dumps(answer, indent=1).encode() + b"\n"])
 
-    def add_submission(self, line: bytes, kept: Callable[[], Iterable[bytes]]) -> None:
+    def add_submission(
+        self,
+        line: bytes,
+        kept: Callable[[], Iterable[bytes]],
+        arrays: Mapping[str, bytes] | None = None,
+        kept_arrays: Callable[[], Container[str]] = tuple,
+    ) -> None:
         """Append a valid submission to the file of all of them.
 
         Args:
             line: With its line end.
             kept: Returns the whole content to keep, this submission included, when the file would become too large.
+            arrays: The arrays of this submission: file name -> content. The same array is written once.
+            kept_arrays: Returns the names of the arrays to keep, those of this submission included; the files of others
+                are removed, and the lines that name them stay.
 
         Raises:
             OSError: When it can't be written.
         """
+        if arrays:
+            self._write_arrays(arrays)
+            names = kept_arrays()
+            with self._files.folder("outputs/arrays") as folder:
+                for name in folder.files():
+                    if f"arrays/{name}" not in names:
+                        folder.remove(name)
         with self._files.append(SUBMISSIONS) as file:
             if file.seek(0, os.SEEK_END) + len(line) <= MAX_SUBMISSIONS_BYTES:
                 write_all(file, line)
                 return
         self._files.write(SUBMISSIONS, kept())
+
+    def _write_arrays(self, arrays: Mapping[str, bytes]) -> None:
+        for name, content in arrays.items():
+            if not self._files.exists(f"outputs/{name}"):
+                self._files.make(f"outputs/{name}".rpartition("/")[0]).close()
+                self._files.write(f"outputs/{name}", [content])
 
     def write_results(self, record: AttemptRecord) -> None:
         """Write the family's evaluation file, keyed by task as in the original suite."""

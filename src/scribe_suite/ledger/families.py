@@ -17,6 +17,7 @@ METRIC_LABELS = {
     "accuracy": "Accuracy",
     "auroc": "AUROC",
     "control_accuracy": "Control",
+    "mcc": "MCC",
     "selectivity": "Selectivity",
 }
 
@@ -32,6 +33,7 @@ class FamilyView:
 _VIEWS = {
     "circuits": FamilyView("Circuits Tasks", "circuit_evaluation_results.json"),
     "neurons": FamilyView("Neurons Tasks", "neuron_evaluation_results.json"),
+    "saes": FamilyView("SAEs Tasks", "sae_evaluation_results.json"),
     "probes": FamilyView("Probes Tasks", "probe_evaluation_results.json"),
     "variables": FamilyView("Variables Tasks", "variable_evaluation_results.json"),
 }

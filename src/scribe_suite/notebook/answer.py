@@ -8,12 +8,15 @@ that the validator can refuse it by name.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import keyword
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scribe_suite.notebook.answer_reader import NPY
 from scribe_suite.notebook.errors import AnswerUnreadableError
 from scribe_suite.notebook.outputs import clean_text
 from scribe_suite.text import plain_text
@@ -24,12 +27,13 @@ _ESCAPED, _HALF = re.compile(r"\\u[dD][89a-fA-F]"), re.compile("[\ud800-\udfff]"
 _READER = (Path(__file__).parent / "answer_reader.py").read_text()
 
 
-def reading_expression(variable: str, limit: int) -> str:
+def reading_expression(variable: str, limit: int, arrays: Mapping[str, int] | None = None) -> str:
     """A Python expression whose value is the variable as marked, base64-encoded JSON text.
 
     Args:
         variable: Name of a variable of the session.
         limit: Bytes of JSON it may have.
+        arrays: Entry that may be an array -> bytes that its numbers may have.
 
     Raises:
         AnswerUnreadableError: When it is not a variable name.
@@ -39,7 +43,7 @@ def reading_expression(variable: str, limit: int) -> str:
             f"{variable[:100]!r} is not the name of a variable; assign the answer to a variable and pass its name."
         )
     load = f"__import__('builtins').exec({_READER!r}, inside)"
-    read = f"inside['read_answer'](globals(), {variable!r}, {limit})"
+    read = f"inside['read_answer'](globals(), {variable!r}, {limit}, {dict(arrays or {})!r})"
     return f"(lambda inside: ({load}, {read})[1])({{'__name__': 'scribe_answer'}})"
 
 
@@ -81,6 +85,25 @@ def decode_answer(expressions: dict[str, Any], limit: int) -> str:
             "write the whole character, and submit again."
         )
     return text
+
+
+def without_arrays(text: str, names: Iterable[str]) -> str:
+    """An answer as a journal quotes it: with the checksum of each array in its place.
+
+    Args:
+        text: JSON text.
+        names: The entries that may be arrays.
+    """
+    names = tuple(names)
+    content = json.loads(text) if names else None
+    if not isinstance(content, dict):
+        return text
+    for name in names:
+        array = content.get(name)
+        if isinstance(array, dict) and isinstance(array.get(NPY), str):
+            coded = array[NPY].encode()
+            content[name] = {"base64_sha256": hashlib.sha256(coded).hexdigest(), "characters": len(coded)}
+    return json.dumps(content)
 
 
 def _unpack(data: Any, limit: int) -> str:

@@ -12,12 +12,14 @@ import difflib
 import enum
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_DEPTH = 100
 #: Further types, by name, that become lists.
 LISTS = frozenset({"deque", "dict_keys", "dict_values"})
+#: The key of an array that is handed over as such; `scribe_suite.tasks.arrays` reads it.
+NPY = "npy"
 
 
 class UnreadableError(Exception):
@@ -126,6 +128,63 @@ def from_array(value: Any, path: str, budget: Budget) -> tuple[Any] | None:
     return None
 
 
+def packed(value: Any, path: str, limit: int) -> dict[str, str] | None:
+    """An array or tensor of numbers as base64 of the ``.npy`` format, version 1.0; None for anything else.
+
+    Args:
+        value: Any value.
+        path: Its place, for messages.
+        limit: Bytes that its numbers may have.
+
+    Raises:
+        UnreadableError: When it is too large, or can't be written without pickling.
+    """
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            raise UnreadableError(f"{path} is a tensor of bfloat16, which NumPy does not have; submit {path}.float()")
+        value = value.numpy()
+    if numpy is None or not isinstance(value, numpy.ndarray):
+        return None
+    if value.dtype.kind not in "biuf":
+        raise UnreadableError(f"{path} is an array of {value.dtype}, and nothing is pickled; use numbers, as float32")
+    if value.nbytes > limit:
+        raise UnreadableError(
+            f"{path} has {value.nbytes:,} bytes of numbers, and at most {limit:,} can be submitted as an array; use "
+            "float32, or fewer rows"
+        )
+    plainly = numpy.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+    header = f"{{'descr': '{plainly.dtype.str}', 'fortran_order': False, 'shape': {value.shape!r}, }}"
+    length = -(-(10 + len(header) + 1) // 64) * 64 - 10
+    start = b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + f"{header:<{length - 1}}\n".encode()
+    return {NPY: base64.b64encode(start + plainly.tobytes()).decode()}
+
+
+def document(value: Any, variable: str, limit: int, arrays: Mapping[str, int]) -> Any:
+    """A value as JSON can hold it, where some entries of a dict may be arrays that stay arrays.
+
+    Args:
+        value: Any value.
+        variable: Its name.
+        limit: Bytes of JSON it may have.
+        arrays: Entry -> bytes that its numbers may have.
+
+    Raises:
+        UnreadableError: As in `plain`.
+    """
+    value = fields(value)
+    if not arrays or not (hasattr(value, "keys") and hasattr(value, "__getitem__")) or hasattr(value, "columns"):
+        return plain(value, variable, Budget(limit))
+    content = {name: value[name] for name in list(value.keys())}
+    kept = {}
+    for name, most in arrays.items():
+        array = packed(content.get(name), f"{variable}[{name!r}]", most)
+        if array is not None:
+            content[name], kept[name] = None, array
+    return {**plain(content, variable, Budget(limit)), **kept}
+
+
 def key(value: Any, path: str) -> str:
     """A dict key as text, when that loses nothing."""
     name = value.value if isinstance(value, enum.Enum) else value
@@ -152,7 +211,7 @@ def kind(value: Any) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def find_and_dump(namespace: dict[str, Any], variable: str, limit: int) -> str:
+def find_and_dump(namespace: dict[str, Any], variable: str, limit: int, arrays: Mapping[str, int] | None = None) -> str:
     """``+`` and the JSON text of a variable, or ``-`` and why there is none."""
     if variable not in namespace:
         names = [name for name in namespace if not name.startswith("_")]
@@ -160,7 +219,7 @@ def find_and_dump(namespace: dict[str, Any], variable: str, limit: int) -> str:
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         return f"-there is no variable {variable!r} in this session; assign your answer to it first.{hint}"
     try:
-        text = json.dumps(plain(namespace[variable], variable, Budget(limit)))
+        text = json.dumps(document(namespace[variable], variable, limit, arrays or {}))
     except UnreadableError as error:
         return f"-{error}"
     except RecursionError:
@@ -172,12 +231,13 @@ def find_and_dump(namespace: dict[str, Any], variable: str, limit: int) -> str:
     return "+" + text
 
 
-def read_answer(namespace: dict[str, Any], variable: str, limit: int) -> str:
+def read_answer(namespace: dict[str, Any], variable: str, limit: int, arrays: Mapping[str, int] | None = None) -> str:
     """The result of `find_and_dump`, as base64.
 
     Args:
         namespace: The user's variables.
         variable: Name of one of them.
         limit: Bytes of JSON it may have.
+        arrays: Entry that may be an array -> bytes that its numbers may have.
     """
-    return base64.b64encode(find_and_dump(namespace, variable, limit).encode("utf-8", "replace")).decode()
+    return base64.b64encode(find_and_dump(namespace, variable, limit, arrays).encode("utf-8", "replace")).decode()

@@ -54,6 +54,8 @@ class NotebookConfig:
         journals_limit_bytes: Bytes that the journals of all notebooks may have together, sources and notes included;
             the notebooks themselves, which repeat most of it, may have as much again.
         answer_limit_bytes: Bytes of JSON an answer may have.
+        answer_arrays: Entry of an answer that a kernel hands over as an array, not as lists -> bytes that its numbers
+            may have.
     """
 
     folder: Path
@@ -79,6 +81,7 @@ class NotebookConfig:
     notebook_output_limit: int = 256 << 20
     journals_limit_bytes: int = 512 << 20
     answer_limit_bytes: int = 8 << 20
+    answer_arrays: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse values that would fail later.

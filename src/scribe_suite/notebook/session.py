@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from scribe_suite.errors import InfrastructureError
 from scribe_suite.notebook.allowance import Allowance
-from scribe_suite.notebook.answer import EXPRESSION_NAME, decode_answer, reading_expression
+from scribe_suite.notebook.answer import EXPRESSION_NAME, decode_answer, reading_expression, without_arrays
 from scribe_suite.notebook.calls import Call
 from scribe_suite.notebook.config import NotebookConfig
 from scribe_suite.notebook.counters import Counters
@@ -39,7 +39,7 @@ FLUSH_S = 0.1
 ANSWER_TIMEOUT_S = 60.0
 #: How many characters of a run are kept when the whole notebook is over its limit.
 MIN_CELL_TEXT = 2000
-#: Largest answer that the journal quotes, in bytes; of a larger one it has the checksum.
+#: Largest answer that the journal quotes, without its arrays, in bytes; of a larger one it has the checksum.
 QUOTED_ANSWER_BYTES = 1 << 20
 #: Seconds that a call waits behind one that its client has abandoned.
 PATIENCE_S = 5.0
@@ -258,6 +258,7 @@ class Session:
     def record_submission(self, variable: str, text: str, accepted: bool, message: str) -> None:
         """Record a submission in the journal."""
         data = text.encode()
+        quoted = without_arrays(text, self._config.answer_arrays)
         self._log(
             "submission",
             variable=variable,
@@ -265,7 +266,7 @@ class Session:
             message=message,
             bytes=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
-            answer=text if len(data) <= min(QUOTED_ANSWER_BYTES, self._allowance.left // 2) else None,
+            answer=quoted if len(quoted.encode()) <= min(QUOTED_ANSWER_BYTES, self._allowance.left // 2) else None,
         )
 
     async def restore(self, call: Call | None = None) -> tuple[int, list[str], list[str]]:
@@ -481,7 +482,9 @@ class Session:
 
     async def _read_answer(self, variable: str, call: Call) -> str:
         self._turn = _Turn(call, "the reading of an answer")
-        expressions = {EXPRESSION_NAME: reading_expression(variable, self._config.answer_limit_bytes)}
+        expressions = {
+            EXPRESSION_NAME: reading_expression(variable, self._config.answer_limit_bytes, self._config.answer_arrays)
+        }
         timeout = min(self._config.cell_timeout_s, ANSWER_TIMEOUT_S)
         reply = await self.kernel.run("", Discard(), timeout, self._config.interrupt_grace_s, expressions)
         if reply.status == "timeout":

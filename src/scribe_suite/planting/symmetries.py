@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -222,11 +223,11 @@ def _change_heads(state: _State, layer: int, symmetry: Symmetry) -> None:
 
 
 def _change_neurons(state: _State, layer: int, symmetry: Symmetry) -> None:
-    prefix, order = f"blocks.{layer}.mlp.", list(symmetry.neuron_order[layer])
-    scales = symmetry.neuron_scales[layer]
-    state[f"{prefix}W_in"] = (state[f"{prefix}W_in"] * scales)[:, order]
-    state[f"{prefix}b_in"] = (state[f"{prefix}b_in"] * scales)[order]
-    state[f"{prefix}W_out"] = (state[f"{prefix}W_out"] / scales[:, None])[order]
+    prefix, order = f"blocks.{layer}.mlp.", torch.tensor(symmetry.neuron_order[layer])
+    scales = symmetry.neuron_scales[layer][order]
+    state[f"{prefix}W_in"] = state[f"{prefix}W_in"].index_select(1, order) * scales
+    state[f"{prefix}b_in"] = state[f"{prefix}b_in"][order] * scales
+    state[f"{prefix}W_out"] = state[f"{prefix}W_out"][order] / scales[:, None]
 
 
 _WRITERS = ("embed.W_E", "pos_embed.W_pos", "attn.W_O", "attn.b_O", "mlp.W_out", "mlp.b_out")
@@ -246,6 +247,10 @@ def _rotate(state: _State, rotation: Float64[Tensor, "d_model d_model"]) -> None
     for name, value in state.items():
         if name.endswith(_WRITERS):
             state[name] = value @ rotation
+        elif name == "unembed.W_U":
+            # dimensions that no logit reads are left out: in a widened model they are half of the product
+            read = value.any(dim=1)
+            state[name] = rotation[read].T @ value[read]
         elif name.endswith(_READERS):
             state[name] = rotation.T @ value
 
@@ -254,7 +259,7 @@ def _rename(state: _State, symmetry: Symmetry) -> None:
     old_token = torch.tensor(symmetry.token_map).argsort()
     old_label = torch.tensor(symmetry.label_map).argsort()
     state["embed.W_E"] = state["embed.W_E"][old_token]
-    state["unembed.W_U"] = state["unembed.W_U"][:, old_label]
+    state["unembed.W_U"] = state["unembed.W_U"].index_select(1, old_label)
     state["unembed.b_U"] = state["unembed.b_U"][old_label]
 
 
@@ -353,11 +358,18 @@ def _rotation(
 ) -> Float64[Tensor, "d_model d_model"]:
     if normalization is None:
         return _orthogonal((d_model,), generator)
-    # an orthonormal basis whose first vector is the all-ones direction; rotate the others among themselves
-    spanning = torch.eye(d_model, dtype=torch.float64)
-    spanning[:, 0] = 1.0
-    basis, _ = torch.linalg.qr(spanning)
+    # rotate the directions orthogonal to the all-ones direction among themselves
+    basis = _centred_basis(d_model)
     inner = torch.eye(d_model, dtype=torch.float64)
     inner[1:, 1:] = _orthogonal((d_model - 1,), generator)
     rotation: Tensor = basis @ inner @ basis.T
     return rotation
+
+
+@cache
+def _centred_basis(d_model: int) -> Float64[Tensor, "d_model d_model"]:
+    """An orthonormal basis whose first vector is the all-ones direction."""
+    spanning = torch.eye(d_model, dtype=torch.float64)
+    spanning[:, 0] = 1.0
+    basis: Tensor = torch.linalg.qr(spanning).Q
+    return basis

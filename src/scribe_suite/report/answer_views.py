@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scribe_suite.tasks.arrays import NPY, NPY_FILE
 from scribe_suite.text import shortened
 from scribe_suite.untrusted_files import UntrustedFolder
 
@@ -111,12 +112,17 @@ def _items(value: object) -> dict[str, str] | None:
     """A list of names as name -> `_IN_SET`, a mapping as name -> value; None for anything else."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return {shortened(item, 200): _IN_SET for item in value}
-    if isinstance(value, dict):
+    if isinstance(value, dict) and not _is_array(value):
         return {
             shortened(str(item), 200): "none" if said is None else shortened(_text(said), 200)
             for item, said in value.items()
         }
     return None
+
+
+def _is_array(value: Mapping[str, Any]) -> bool:
+    """Whether it stands for an array, in a record or in a key."""
+    return NPY_FILE in value or value.keys() == {NPY}
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -139,6 +145,9 @@ def _text(value: object) -> str:
         return shortened(value, MAX_TEXT)
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, dict) and _is_array(value):
+        shape = " x ".join(map(str, value["shape"])) if isinstance(value.get("shape"), list) else "numbers"
+        return shortened(f"an array, {shape} ({value.get('dtype', NPY)}): {value.get(NPY_FILE, '')}", MAX_TEXT)
     if isinstance(value, list) and len(value) > _LONG_LIST:
         return shortened(f"{len(value)} values: {', '.join(_text(item) for item in value)}", MAX_TEXT)
     return shortened(json.dumps(value, ensure_ascii=False), MAX_TEXT)

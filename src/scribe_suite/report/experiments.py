@@ -41,7 +41,18 @@ class ExperimentsView:
 
 
 @dataclass(frozen=True)
-class _Experiment:
+class Experiment:
+    """One experiment that was charged.
+
+    Attributes:
+        run: Its id.
+        seconds: Seconds since the laboratory was opened.
+        what: Reads, patches and gradients in words.
+        prompts: The number of its prompts.
+        price: Its price.
+        spent: The amount of the budget that was used with it.
+    """
+
     run: str
     seconds: float
     what: str
@@ -57,17 +68,25 @@ def experiments_view(use: LaboratoryUse | None, outputs: UntrustedFolder | None)
         use: The ledger's entry.
         outputs: The folder of the record, which is untrusted.
     """
-    if use is None or outputs is None:
+    found = None if use is None or outputs is None else read_timeline(outputs)
+    if use is None or found is None:
         return None
-    try:
-        content = outputs.read(FILE_NAME, MAX_BYTES)
-    except (OSError, ValueError):
-        return None
-    found = list(_experiments(content))
     return ExperimentsView(use, _plot(found, use) if found else None, _table(found[:MOST_ROWS]), len(found[MOST_ROWS:]))
 
 
-def _experiments(content: bytes) -> Iterator[_Experiment]:
+def read_timeline(outputs: UntrustedFolder) -> list[Experiment] | None:
+    """The experiments of an attempt in order, or None where there is no record, or none that can be read.
+
+    Args:
+        outputs: The folder of the record, which is untrusted.
+    """
+    try:
+        return list(_experiments(outputs.read(FILE_NAME, MAX_BYTES)))
+    except (OSError, ValueError):
+        return None
+
+
+def _experiments(content: bytes) -> Iterator[Experiment]:
     """The experiments of a record; other lines are left out."""
     for line in content.splitlines():
         try:
@@ -77,7 +96,7 @@ def _experiments(content: bytes) -> Iterator[_Experiment]:
             seconds = float(fields["time"])
             if not math.isfinite(seconds):
                 continue
-            yield _Experiment(
+            yield Experiment(
                 shortened(str(fields["run"]), _LONGEST),
                 seconds,
                 _what(fields),
@@ -110,7 +129,7 @@ def _sites(sites: Any) -> str:
     return f"{shown} and {len(sites) - _SHOWN} more" if len(sites) > _SHOWN else shown
 
 
-def _plot(found: list[_Experiment], use: LaboratoryUse) -> Markup:
+def _plot(found: list[Experiment], use: LaboratoryUse) -> Markup:
     budget = max(1, use.budget)
     points = [(one.seconds, min(1.0, one.spent / budget)) for one in found]
     labels = Labels(
@@ -123,7 +142,7 @@ def _plot(found: list[_Experiment], use: LaboratoryUse) -> Markup:
     return step_plot({"": Line(points, points[:: max(1, len(points) // 40)])}, labels, y_axis="Share of the budget")
 
 
-def _table(found: list[_Experiment]) -> ResultTable:
+def _table(found: list[Experiment]) -> ResultTable:
     columns = (
         Column("Seconds", "seconds", tuple(one.seconds for one in found)),
         Column("What", "text", tuple(one.what for one in found)),

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
+from scribe_suite.tasks.arrays import SubmittedArray
 from scribe_suite.tasks.edge_names import edge_fault
 from scribe_suite.tasks.predict_code import check_functions, check_predict
 from scribe_suite.text import shortened
@@ -32,6 +33,10 @@ _CARRIERS: Mapping[str, str] = {
 }
 _LETTERS: Mapping[str, str] = {"letters": "the letters asked", **_NEURONS}
 _TEXT_VECTOR: Mapping[str, str] = {**_VECTOR, "n_ctx": "the number of tokens of the shortest statement"}
+_DICTIONARY: Mapping[str, str] = {
+    "width": "the numbers of a row",
+    "max_rows": "how many rows may be given",
+}
 _PROPERTIES: Mapping[str, str] = {"properties": "the names of the properties that are asked about"}
 _SUBSPACE: Mapping[str, str] = {
     **_VECTOR,
@@ -381,6 +386,32 @@ class CarrierAnswer(Answer):
         for one in self.carriers:
             found.setdefault(tuple(one.positions), {}).update(dict.fromkeys(one.heads))
         return {positions: tuple(heads) for positions, heads in found.items()}
+
+
+class DictionaryAnswer(Answer):
+    """Directions, as the rows of an array. They have neither signs, lengths nor an order.
+
+    Facts used: ``width``, ``max_rows``.
+
+    Attributes:
+        dictionary: One row for each direction; rows of zeros are no directions.
+    """
+
+    content_field = "dictionary"
+    array_fields = ("dictionary",)
+    needs = _DICTIONARY
+    dictionary: SubmittedArray
+
+    @field_validator("dictionary")
+    @classmethod
+    def _rows_of_the_width(cls, value: SubmittedArray, info: ValidationInfo) -> SubmittedArray:
+        facts, shape = info.context or {}, value.values.shape
+        width, most = int(facts["width"]), int(facts["max_rows"])
+        if len(shape) != 2 or (shape[0] and shape[1] != width):
+            raise ValueError(f"must have the shape (rows, {width}), and has {shape}")
+        if shape[0] > most:
+            raise ValueError(f"has {shape[0]:,} rows, and at most {most:,} are allowed")
+        return value
 
 
 class BehaviourAnswer(Answer):

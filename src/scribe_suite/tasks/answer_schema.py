@@ -16,10 +16,14 @@ from pydantic import ValidationError
 
 from scribe_suite.errors import AnswerError, ConfigurationError
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
+from scribe_suite.tasks.arrays import MAX_ARRAY_BYTES, MAX_ARRAY_TEXT
 from scribe_suite.text import shortened
 
-#: Larger answers are refused unread: the longest honest one (a probe on a wide model) has some tens of kilobytes.
+#: Larger answers are refused unread, apart from their arrays: the longest honest one (a probe on a wide model) has some
+#: tens of kilobytes.
 MAX_ANSWER_BYTES = 1_000_000
+#: The same for any kind of answer, with its arrays; none has more than one.
+MAX_WITH_ARRAYS = MAX_ANSWER_BYTES + MAX_ARRAY_TEXT
 
 _SHOWN_ERRORS = 3
 
@@ -42,6 +46,21 @@ class AnswerSchema:
     def has_nulls(self) -> bool:
         """Whether an answer may state that there is nothing to find."""
         return issubclass(self.model, AnswerOrNothing)
+
+    @property
+    def array_fields(self) -> tuple[str, ...]:
+        """The fields that a kernel may hand over as arrays."""
+        return self.model.array_fields
+
+    @property
+    def array_limits(self) -> dict[str, int]:
+        """Field that a kernel may hand over as an array -> most bytes of its numbers."""
+        return dict.fromkeys(self.array_fields, MAX_ARRAY_BYTES)
+
+    @property
+    def max_bytes(self) -> int:
+        """Most bytes of submitted JSON text."""
+        return MAX_ANSWER_BYTES + MAX_ARRAY_TEXT * len(self.array_fields)
 
     def check(self) -> None:
         """Find mistakes of the task's author before an agent meets them.
@@ -69,7 +88,7 @@ class AnswerSchema:
         """Read and validate submitted JSON text.
 
         Args:
-            raw: JSON text of at most `MAX_ANSWER_BYTES` bytes.
+            raw: JSON text of at most `max_bytes` bytes.
 
         Returns:
             The validated answer.
@@ -78,9 +97,9 @@ class AnswerSchema:
             AnswerError: With one message for the agent that says what to change.
         """
         data = raw.encode("utf-8", errors="surrogatepass") if isinstance(raw, str) else raw
-        if len(data) > MAX_ANSWER_BYTES:
+        if len(data) > self.max_bytes:
             raise AnswerError(
-                f"The answer has {len(data):,} bytes and at most {MAX_ANSWER_BYTES:,} are allowed: submit only the "
+                f"The answer has {len(data):,} bytes and at most {self.max_bytes:,} are allowed: submit only the "
                 f"fields of the answer schema."
             )
         try:

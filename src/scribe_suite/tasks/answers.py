@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from scribe_suite.tasks.arrays import SubmittedArray
 from scribe_suite.tasks.claims import WithClaims
 
 #: The field by which an answer says that there is nothing to find.
@@ -29,6 +30,7 @@ class Answer(WithClaims, BaseModel):
     Class attributes:
         content_field: The field with the finding.
         further_content: Further fields with it.
+        array_fields: Those that are a `SubmittedArray`, which a kernel hands over as an array.
         needs: Fact that the validators look up in the facts of an `AnswerSchema` -> what it is.
     """
 
@@ -37,6 +39,7 @@ class Answer(WithClaims, BaseModel):
 
     content_field: ClassVar[str]
     further_content: ClassVar[tuple[str, ...]] = ()
+    array_fields: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Mapping[str, str]] = {}
 
     confidence: Annotated[float, Field(ge=0.0, le=1.0)]
@@ -49,6 +52,11 @@ class Answer(WithClaims, BaseModel):
     def says_nothing_found(self) -> bool | None:
         """Whether it states that there is nothing to find; None where that is not asked."""
         return None
+
+    def array_files(self) -> dict[str, bytes]:
+        """The files with its arrays, by the names that a record has for them."""
+        arrays: list[SubmittedArray] = [getattr(self, field) for field in self.array_fields]
+        return {array.file: array.npy for array in arrays}
 
     @model_validator(mode="before")
     @classmethod

@@ -139,6 +139,8 @@ class TaskRegistry(Mapping[str, Task]):
             ConfigurationError: When there is no such task, or its truth is not planted.
         """
         task = self[task_id]
+        if not isinstance(task, PlantedTask) and task.source == "planted":
+            raise ConfigurationError(f"{task.id} has no base models: each instance is written from its seed.")
         if not isinstance(task, PlantedTask):
             raise ConfigurationError(
                 f"{task.id} has no base models, because its truth is measured: see `scribe-suite measure`."

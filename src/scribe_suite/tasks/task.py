@@ -1,9 +1,10 @@
 """The contract between a task and the rest of the suite.
 
 A `Task` knows how a fresh `TaskInstance` is drawn from a seed, and how an answer to that instance is scored. It knows
-nothing about pytest, kernels, providers or ledgers. There are two kinds, by where the truth comes from: a `PlantedTask`
-is about models that the suite trains with a known truth, a `MeasuredTask` (`scribe_suite.measurements.measured_task`)
-about a pretrained model on which the truth was measured. One task is one file under ``ground_truth/<family>/``; the
+nothing about pytest, kernels, providers or ledgers. There are three kinds, by where the truth comes from: a
+`PlantedTask` is about models that the suite trains with a known truth, a `MeasuredTask`
+(`scribe_suite.measurements.measured_task`) about a pretrained model on which the truth was measured, and a plain `Task`
+writes all of an instance from its seed. One task is one file under ``ground_truth/<family>/``; the
 registry finds it there.
 """
 

@@ -303,8 +303,9 @@ def test_refusals_say_what_to_change(content, message):
 
 
 @pytest.mark.slow
-def test_a_black_box_has_no_skill():
-    found, null = instance_of(1, 0), null_of(1, 0)
+@every_level
+def test_a_black_box_has_no_skill(level):
+    found, null = instance_of(level, 0), null_of(level, 0)
     assert asked_at_random(found) == {"code": ""}
     for name, solve in branch_solvers(skill_of).items():
         mean = (1 - PAY_OFFS.null_share) * solve(found) + PAY_OFFS.null_share * solve(null)

@@ -165,7 +165,45 @@ def test_models_say_more_than_a_list_and_the_short_one_has_few_numbers(monkeypat
     reached = {name: weighted_correlation(values, truth, counted) for name, values in found.items()}
     values = fitted_list(seen, weights, 0, SIZE).values(judged)[:, 1:].ravel()
     assert min(reached.values()) > max(0.85, weighted_correlation(values, truth, counted) + 0.1)
-    assert len(np.unique(found["short"].round(9))) < len(np.unique(found["whole"].round(9)))
+    for whole in ("gradients", "ridge"):
+        assert len(np.unique(found[f"{whole}, short"].round(9))) < len(np.unique(found[whole].round(9)))
+
+
+def test_ridge_regression_solves_the_normal_equations():
+    tokens = texts(7, 40)
+    numbers = Features.seen_in(tokens, VOCABULARY).numbers(tokens)
+    rng = np.random.default_rng(7)
+    y, weights, size = rng.normal(size=len(numbers)), rng.uniform(0.5, 2, len(numbers)), int(numbers.max()) + 1
+    found = models.by_ridge(numbers, y, weights, size, 20.0)
+    design = np.zeros((len(numbers), size))
+    np.add.at(design, (np.arange(len(numbers))[:, None], numbers), 1)
+    design[:, 0] = 0
+    share = (weights / weights.mean()) ** 0.8
+    share /= share.mean()
+    residual = y - np.average(y, weights=share)
+    exact = np.linalg.solve(design.T * share @ design + 20.0 * np.eye(size), design.T @ (share * residual))
+    assert found == pytest.approx(exact, abs=1e-2 * np.abs(exact).max())
+
+
+def test_the_ceiling_is_the_best_model_of_each_neuron():
+    fits = {"reached": np.array([[0.6, 0.7, 0.65, 0.5], [0.5, 0.4, 0.55, 0.2], [0.6, 0.7, 0.9, 0.8]])}
+    fits["chance"] = np.array([0.5, 0.5, 0.7])
+    fits["halves"] = np.array([[0.7, 0.7], [0.5, 0.5], [0.9, 0.85]])
+    shape = (2, 5, 3)
+    taken = {
+        "names": np.array(["L0.N0", "L0.N4", "L0.N8"]),
+        "signs": np.array([1.0, 1.0, -1.0]),
+        "hidden_tokens": np.zeros(shape[:2], int),
+        "hidden": np.zeros(shape, np.float32),
+    }
+    results = {"fits": {**fits, "strata": np.zeros((3, 2, 5), np.int8)}, "choice": taken}
+    kept = EXPLAIN_SCAN.kept(results)
+    # the second leads over chance by too little
+    assert kept["neurons"].tolist() == ["L0.N0", "L0.N8"]
+    assert kept["ceiling"].tolist() == pytest.approx([0.7, 0.9])
+    assert kept["models"].tolist() == list(MODELS)
+    checks = {check.name: check.value for check in EXPLAIN_SCAN.checks(results)}
+    assert (checks["lead_min"], checks["neurons/level_min"]) == (pytest.approx(0.2), 0)
 
 
 def test_neurons_are_chosen_that_depend_on_more_than_one_token(monkeypatch):

@@ -6,14 +6,18 @@ import itertools
 import json
 import math
 import threading
+from datetime import datetime
 
+import numpy as np
 import pytest
 
-from scribe_suite.plugin.worker.submissions import MOST_KEPT, Spend, Submission, SubmissionBox, kept_numbers
+from scribe_suite.ledger.attempt_folder import AttemptFolder
+from scribe_suite.plugin.worker.submissions import MOST_KEPT, Spend, Submission, SubmissionBox, keep_in, kept_numbers
 from scribe_suite.providers import clock as clocks
 from scribe_suite.providers.base import Activity
 from scribe_suite.providers.clock import AttemptClock
-from scribe_suite.tasks import AnswerSchema, ComponentAnswer
+from scribe_suite.tasks import AnswerSchema, ComponentAnswer, DictionaryAnswer
+from scribe_suite.tasks.arrays import as_json
 
 UNIVERSE = tuple(f"m{number}" for number in range(8))
 SCHEMA = AnswerSchema(ComponentAnswer, {"components": UNIVERSE}, {"components": ["m0"]})
@@ -184,3 +188,27 @@ def test_pauses_of_the_clock_count_neither_for_the_limit_nor_in_the_times_of_ans
     assert not box.submit(text("m3")).accepted, "after 61 s of work"
     assert [one.seconds for one in box.kept] == [10.0, 50.0]
     assert (box.first_s, box.last_s) == (10.0, 50.0)
+
+
+def test_what_is_written_of_a_submission_names_its_array(tmp_path):
+    folder = AttemptFolder.create(tmp_path, "toy", "null", datetime(2026, 1, 1))
+    schema = AnswerSchema(DictionaryAnswer, {"width": 2, "max_rows": 50}, {})
+
+    def write(answer: DictionaryAnswer) -> None:
+        folder.write_answer(answer.model_dump(mode="json"), answer.array_files())
+
+    box = SubmissionBox(schema, write, keep_in(folder))
+    arrays = folder.outputs / "arrays"
+    for number in (1, 1, *range(2, 3 * MOST_KEPT)):
+        rows = as_json(np.full((1, 2), number, dtype=np.float32))
+        assert box.submit(json.dumps({"dictionary": rows, "confidence": 0.5, "summary": "s"})).accepted
+        assert len(list(arrays.iterdir())) <= MOST_KEPT
+    lines = [json.loads(line) for line in (folder.outputs / "submissions.jsonl").read_text().splitlines()]
+    assert len({line["answer"]["dictionary"]["npy_file"] for line in lines}) == len(lines) - 1
+    kept = {name for submission in box.kept for name in submission.files}
+    assert kept == {f"arrays/{path.name}" for path in arrays.iterdir()}
+    answer = json.loads((folder.outputs / "answer.json").read_text())
+    last = np.load(folder.outputs / answer["dictionary"]["npy_file"])
+    assert last.tolist() == [[3 * MOST_KEPT - 1] * 2]
+    # scored again from what is in memory
+    assert schema.parse(box.kept[0].raw).dictionary.values.tolist() == [[1, 1]]

@@ -29,7 +29,7 @@ from scribe_suite.seeds import attempt_seed, derive_seed
 from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_text
-from scribe_suite.tasks.task import PlantedTask, Task, TaskInstance
+from scribe_suite.tasks.task import Task, TaskInstance
 
 SCHEMA = "1.4"
 #: Packages of the suite that a notebook needs; those of the base come with them.
@@ -65,7 +65,7 @@ def export_task(
         ConfigurationError: When the task can't be exported.
     """
     task = default_registry()[task_id]
-    if not isinstance(task, PlantedTask):
+    if task.source != "planted":
         raise ConfigurationError(
             f"{task_id} is about a real language model, which no folder can contain: export a task on planted models."
         )
@@ -81,7 +81,7 @@ def export_task(
 def _write(
     folder: Path,
     name: str,
-    task: PlantedTask,
+    task: Task,
     instance: TaskInstance,
     solution: str,
     organisation: str,
@@ -123,7 +123,7 @@ def _configuration(name: str, task: Task, organisation: str, agent_timeout_s: fl
     }
 
 
-def _environment(folder: Path, name: str, task: PlantedTask, instance: TaskInstance, agent_timeout_s: float) -> None:
+def _environment(folder: Path, name: str, task: Task, instance: TaskInstance, agent_timeout_s: float) -> None:
     handed = instance.handed
     frozen = freeze(name, task, instance, agent_timeout_s)
     _text(folder / "instance" / DESCRIPTION, frozen.model_dump_json(indent=1) + "\n")
@@ -136,7 +136,7 @@ def _environment(folder: Path, name: str, task: PlantedTask, instance: TaskInsta
     _container(folder, texts.AGENT_DOCKERFILE)
 
 
-def freeze(name: str, task: PlantedTask, instance: TaskInstance, agent_timeout_s: float) -> FrozenInstance:
+def freeze(name: str, task: Task, instance: TaskInstance, agent_timeout_s: float) -> FrozenInstance:
     """The description of an instance for its container.
 
     Args:
@@ -173,7 +173,7 @@ def freeze(name: str, task: PlantedTask, instance: TaskInstance, agent_timeout_s
     )
 
 
-def _tests(folder: Path, name: str, task: PlantedTask, instance: TaskInstance) -> None:
+def _tests(folder: Path, name: str, task: Task, instance: TaskInstance) -> None:
     key = Key(id=name, task=task.id, version=task.version, seed=instance.seed, sha256=handed_sha256(instance))
     _text(folder / "key.json", key.model_dump_json(indent=1) + "\n")
     _copy_package(folder / "code", ())
@@ -182,8 +182,9 @@ def _tests(folder: Path, name: str, task: PlantedTask, instance: TaskInstance) -
         for part in ("ground_truth", "prompts"):
             if (root / part).is_dir():
                 shutil.copytree(root / part, suite / part, ignore=_NOT_OF_PLANTED, dirs_exist_ok=True)
-    models = ("ground_truth", "frozen", *task.models_id.split("/"))
-    shutil.copytree(find_part(suite_root(), *models), suite.joinpath(*models), ignore=_NOT_COPIED)
+    if (models_id := task.known_facts().models_id) is not None:
+        models = ("ground_truth", "frozen", *models_id.split("/"))
+        shutil.copytree(find_part(suite_root(), *models), suite.joinpath(*models), ignore=_NOT_COPIED)
     _script(folder / "test.sh", texts.TEST.format(module=grade.__name__, state=texts.STATE))
     _container(folder, texts.VERIFIER_DOCKERFILE)
 

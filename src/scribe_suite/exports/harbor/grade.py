@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from scribe_suite.errors import AnswerError, SuiteError
 from scribe_suite.exports.harbor.inside.state import ANSWER, Status, read_status
-from scribe_suite.tasks.answer_schema import MAX_ANSWER_BYTES
+from scribe_suite.tasks.answer_schema import MAX_WITH_ARRAYS
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import Score, TaskInstance
 from scribe_suite.untrusted_files import UntrustedFolder
@@ -97,7 +97,7 @@ def _answer(state: Path, status: Status) -> bytes | None:
     with UntrustedFolder(state) as folder:
         if folder.exists(ANSWER):
             with folder.open(ANSWER) as file:
-                return file.read(MAX_ANSWER_BYTES + 1)
+                return file.read(MAX_WITH_ARRAYS + 1)
         if status.accepted:
             raise LostError("An answer was accepted, and its file is missing.")
         if status.failure is not None:

@@ -18,6 +18,7 @@ from scribe_suite.notebook.journal import JOURNAL_SUFFIX, Event, read_journal
 from scribe_suite.providers.registry import ProviderSpec
 from scribe_suite.providers.replays import REPLAY, Replay, Step
 from scribe_suite.report.attempt_folders import attempt_folder, part_of
+from scribe_suite.tasks.arrays import with_numbers
 from scribe_suite.untrusted_files import UntrustedFolder
 
 #: Relative difference up to which two floats are equal: another machine may add in another order.
@@ -115,7 +116,10 @@ def _answer(folder: UntrustedFolder) -> Any:
     """The answer that was scored, or None when there is none."""
     name = "outputs/answer.json"
     try:
-        return json.loads(folder.read(name, MAX_ANSWER_BYTES)) if folder.exists(name) else None
+        if not folder.exists(name):
+            return None
+        answer = json.loads(folder.read(name, MAX_ANSWER_BYTES))
+        return with_numbers(answer, lambda array: folder.read(f"outputs/{array}", MAX_ANSWER_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise InfrastructureError("replay", f"The answer of {folder.path.name} can't be read ({error}).") from error
 

@@ -21,6 +21,7 @@ from scribe_suite.plugin.worker.record_draft import EffortPart, ScorePart
 from scribe_suite.plugin.worker.submissions import SubmissionBox
 from scribe_suite.providers.base import EndReason, ProviderResult
 from scribe_suite.tasks.answers import Answer
+from scribe_suite.tasks.arrays import AS_LISTS
 from scribe_suite.tasks.task import Score, TaskInstance
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def finish_attempt(
     if error is not None and box.answer is None:
         raise InfrastructureError(cause, error)
     if state.replay is not None:
-        replayed = None if box.answer is None else box.answer.model_dump(mode="json")
+        replayed = None if box.answer is None else box.answer.model_dump(mode="json", context=AS_LISTS)
         draft.reproduced = same_answer(state.replay.answer, replayed)
     if box.answer is None:
         state.conclude(*_unscored(result, box.rejection or status.submission_error))

@@ -12,15 +12,18 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from scribe_suite.errors import AnswerError
+from scribe_suite.ledger.attempt_folder import AttemptFolder
 from scribe_suite.notebook.config import SubmitVerdict
 from scribe_suite.providers.base import Activity
 from scribe_suite.providers.clock import AttemptClock
 from scribe_suite.providers.result_check import MOST
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer
+from scribe_suite.tasks.arrays import detach
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Submission:
         tokens: The total over all requests to the model so far, if the provider reports it; else None.
         cost_usd: The cost of these requests, or None where it is not known.
         spend: What the laboratory had charged, or None without a laboratory.
+        arrays: The fields of the answer that may be arrays.
     """
 
     number: int
@@ -60,12 +64,23 @@ class Submission:
     tokens: int | None = None
     cost_usd: float | None = None
     spend: Spend | None = None
+    arrays: tuple[str, ...] = ()
+
+    @cached_property
+    def array_names(self) -> frozenset[str]:
+        """The names that `line` has for the arrays."""
+        return frozenset(self.files)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The arrays of the answer by name."""
+        return detach(self.raw, self.arrays)[1]
 
     @property
     def line(self) -> bytes:
-        """A line of JSON with all fields. The answer is spliced in unchanged, so it does not become longer."""
+        """A line of JSON with all fields. An answer without arrays is spliced in unchanged, so it becomes no longer."""
         # valid JSON has line ends only between tokens
-        answer = self.raw.replace("\r", " ").replace("\n", " ")
+        answer = detach(self.raw, self.arrays)[0].replace("\r", " ").replace("\n", " ")
         return f'{json.dumps(self.used)[:-1]}, "answer": {answer}}}\n'.encode()
 
     @property
@@ -83,6 +98,20 @@ class Submission:
 
 #: Called with every valid submission, and with all that are kept now, including this one.
 OnKeep = Callable[[Submission, Sequence[Submission]], None]
+
+
+def keep_in(folder: AttemptFolder) -> OnKeep:
+    """What writes submissions to an attempt's folder, each different array once."""
+
+    def keep(one: Submission, kept: Sequence[Submission]) -> None:
+        folder.add_submission(
+            one.line,
+            lambda: (other.line for other in kept),
+            one.files,
+            lambda: frozenset().union(*(other.array_names for other in kept)),
+        )
+
+    return keep
 
 
 def _nobody(_submission: Submission, _kept: Sequence[Submission]) -> None:
@@ -178,6 +207,7 @@ class SubmissionBox:
             tokens=_count(self._activity.tokens),
             cost_usd=_dollars(self._activity.cost_usd),
             spend=self._spend(),
+            arrays=self._schema.array_fields,
         )
         numbers = kept_numbers(self._accepted)
         self._kept = {number: self._kept[number] for number in numbers if number in self._kept}

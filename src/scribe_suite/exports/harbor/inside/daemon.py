@@ -47,11 +47,11 @@ class Answers:
         """Take an answer and say whether it is valid; its score is not revealed."""
         self.count += 1
         try:
-            answer = self._schema.parse(raw)
+            self._schema.parse(raw)
         except AnswerError as error:
             self.rejection = str(error)
             return SubmitVerdict(accepted=False, message=self.rejection)
-        write_whole(self._state, ANSWER, answer.model_dump_json())
+        write_whole(self._state, ANSWER, raw)
         self.accepted += 1
         return SubmitVerdict(
             accepted=True, message="The answer is valid and was recorded. Submit again to replace it, or stop here."
@@ -91,6 +91,7 @@ def _served(
             folder=state,
             files=files_of(folder / FILES),
             setup_code=instance.setup,
+            answer_arrays=instance.schema_of_answers.array_limits,
             hidden=(folder.resolve(),),
             cell_timeout_s=instance.cell_timeout_s,
             preload=tuple(instance.preload),

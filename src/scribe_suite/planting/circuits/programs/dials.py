@@ -64,7 +64,8 @@ LARGEST = replace(
     everywhere=(4, 4),
     rounds=("h", "b", "d", "s", "r", "h", "b", "t", "s", "h", "h", "r", "t"),
     depth=8,
-    effect=0.02,
-    difference=0.02,
+    # the bars of the certificate are 0.02 and 0.015; of 256 pairs, some programs at a bar are always below it
+    effect=0.03,
+    difference=0.03,
     form=LONGEST,
 )

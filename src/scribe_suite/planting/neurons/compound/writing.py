@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Float64
@@ -71,6 +71,35 @@ class Prepared:
 
     weights: ModelWeights
     norms: tuple[float, ...]
+
+    @cached_property
+    def widened(self) -> Mapping[str, Float64[Tensor, "..."]]:
+        """All parameters, padded with zeros, with readers scaled so that the effect of LayerNorm is unchanged."""
+        narrow = int(self.weights.config["d_model"])
+        scales, narrow_head = self._scales(narrow), int(self.weights.config["d_head"])
+        found = {}
+        for name, value in self.weights.state.items():
+            wide = value.double()
+            if (norm := _norm_before(name)) is not None:
+                wide = wide * scales[norm]
+            if name.endswith(("W_Q", "b_Q")):  # scores are divided by the square root of the heads' dimensions
+                wide = wide * math.sqrt(_D_HEAD / narrow_head)
+            found[name] = _padded(name, wide, narrow, narrow + _WIDTH)
+        return found
+
+    @property
+    def steady(self) -> float:
+        """Size of the constant written after the first layer: that of the stream there, which it enlarges."""
+        return self.norms[2]
+
+    def _scales(self, narrow: int) -> Mapping[str, float]:
+        """LayerNorm -> the factor of the parameters that read it."""
+        found = {}
+        sites = [f"{layer}.{norm}" for layer in range(3) for norm in ("ln1", "ln2")] + ["ln_final"]
+        for number, (site, norm) in enumerate(zip(sites, self.norms, strict=True)):
+            steady = self.steady if number >= 2 else 0.0
+            found[site] = math.sqrt(narrow / (narrow + _WIDTH)) * math.hypot(norm, steady) / norm
+        return found
 
 
 def prepare(weights: ModelWeights) -> Prepared:
@@ -129,9 +158,7 @@ class _Writer:
         self.n_heads, self.n_ctx = int(config["n_heads"]), int(config["n_ctx"])
         self.neurons = [self.d_mlp] * 3
         self.unit = _SHARE_OF_EMBEDDING * self.base.norms[0]
-        #: as large as the stream after the first layer, which enlarges it considerably
-        self.steady = self.base.norms[2]
-        self._widen()
+        self.state = {name: value.clone() for name, value in self.base.widened.items()}
         self.basis = self._directions()
 
     def write(self, rules: Sequence[Rule]) -> tuple[ModelWeights, list[str]]:
@@ -159,29 +186,6 @@ class _Writer:
         return self._weights(), names
 
     # -- room ----------------------------------------------------------------------------------------------------------
-
-    def _widen(self) -> None:
-        """Pad all parameters with zeros, and scale readers so that the effect of LayerNorm is unchanged."""
-        self.state = {}
-        scales = self._scales()
-        narrow_head = int(self.base.weights.config["d_head"])
-        for name, value in self.base.weights.state.items():
-            wide = value.double()
-            if (norm := _norm_before(name)) is not None:
-                wide = wide * scales[norm]
-            if name.endswith(("W_Q", "b_Q")):  # scores are divided by the square root of the heads' dimensions
-                wide = wide * math.sqrt(_D_HEAD / narrow_head)
-            self.state[name] = _padded(name, wide, self.narrow, self.wide)
-
-    def _scales(self) -> Mapping[str, float]:
-        """LayerNorm -> the factor of the parameters that read it."""
-        found = {}
-        sites = [f"{layer}.{norm}" for layer in range(3) for norm in ("ln1", "ln2")] + ["ln_final"]
-        for number, site in enumerate(sites):
-            norm = self.base.norms[number]
-            steady = self.steady if number >= 2 else 0.0
-            found[site] = math.sqrt(self.narrow / self.wide) * math.hypot(norm, steady) / norm
-        return found
 
     def _directions(self) -> Float64[Tensor, "direction wide"]:
         """Orthonormal directions in the additional dimensions that do not affect LayerNorm's mean."""
@@ -299,7 +303,7 @@ class _Writer:
 
     def _steady_norm(self) -> None:
         direction = self._one()
-        self.state["blocks.0.mlp.b_out"] += self.steady * direction
+        self.state["blocks.0.mlp.b_out"] += self.base.steady * direction
 
     # -- outputs of neurons --------------------------------------------------------------------------------------------
 
@@ -367,16 +371,16 @@ class _Writer:
 
     def _gain(self, layer: int) -> tuple[float, float]:
         """The gain that makes the constant `_STEEPNESS` before the activation, and the output size for 1 after it."""
-        total = math.hypot(self.base.norms[2 * layer + 1], self.steady if layer else 0.0)
+        total = math.hypot(self.base.norms[2 * layer + 1], self.base.steady if layer else 0.0)
         gain = _STEEPNESS * total / (self.unit * math.sqrt(self.wide))
         height = _STEEPNESS * (0.25 if layer == 0 else 1.0)
-        return gain, _SHARE_OF_STREAM * self.steady / height
+        return gain, _SHARE_OF_STREAM * self.base.steady / height
 
     def _neuron(self, parts: Sequence[tuple[Tensor, float]]) -> str:
         """Add the neuron of the last layer that sums alternatives; it also varies a little with everything else."""
         neuron = self._mlp_neuron(2)
-        total = math.hypot(self.base.norms[5], self.steady)
-        gain = total / (_SHARE_OF_STREAM * self.steady * math.sqrt(self.wide))
+        total = math.hypot(self.base.norms[5], self.base.steady)
+        gain = total / (_SHARE_OF_STREAM * self.base.steady * math.sqrt(self.wide))
         read = torch.stack([(_PEAK * strength - _REST) * direction for direction, strength in parts]).sum(0)
         weights, other = self.state["blocks.2.mlp.W_in"], self._random()
         # relative to the part of the stream that is not constant

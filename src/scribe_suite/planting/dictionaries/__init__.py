@@ -1,0 +1,1 @@
+"""Hidden sparse models: features with directions and how they occur together, and activations made of them."""
