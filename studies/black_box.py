@@ -3,7 +3,9 @@
     python -m studies.black_box                                  # every planted task, twenty fresh instances each
     python -m studies.black_box --tasks circuits/ioi --instances 3
     python -m studies.black_box --jobs 2 --write                 # and into ground_truth/controls.json and the docs
-    python -m studies.black_box --tasks circuits/ioi --write     # the same of one task; others keep their record
+    python -m studies.black_box --tasks variables/used --write   # the same for some tasks; others stay as they are
+
+The record has the lowest level of each task. Other levels can be named, and are printed.
 
 A task that such a solver solves is not about internals. The task itself scores the answers. The solvers may use the
 task's distribution of instances and an unlimited number of queries; they are given the exact function of a model,
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -245,6 +247,7 @@ BY_DEFINITION: Mapping[str, str] = {
     "circuits": "best ranking without the model",
     "neurons": "best neurons of an untrained model",
     "probes": "tokens of the statement",
+    "variables": "exchanging nothing, or everything",
 }
 
 
@@ -320,6 +323,12 @@ def record_of(skills: Mapping[str, Mapping[str, float]], instances: int, root: P
     return ControlRecord(made_by=COMMAND, first_seed=FIRST_SEED, tasks=tasks)
 
 
+def with_measured(known: ControlRecord, record: ControlRecord, measured: Collection[str]) -> ControlRecord:
+    """A known record with a new one's entries for the tasks that were measured."""
+    renewed = {task_id: one for task_id, one in record.tasks.items() if task_id in measured}
+    return known.model_copy(update={"tasks": known.tasks | renewed})
+
+
 def table(record: ControlRecord) -> str:
     """A row per task, and the tasks that are not about internals alone."""
     lines = ["| task | version | black box | by | best known | method |", "|---|--:|--:|---|--:|---|"]
@@ -339,11 +348,13 @@ def main() -> None:
     options = parser.parse_args()
     every = [task.id for task in default_registry().of_source("planted")]
     root = suite_root()
-    record = record_of(measure(options.tasks or every, options.instances, options.jobs), options.instances, root)
-    if options.tasks:  # others keep what was measured of them
-        measured = {task_id: record.tasks[task_id] for task_id in options.tasks}
-        record = record.model_copy(update={"tasks": {**read_controls(root).tasks, **measured}})
+    skills = measure(options.tasks or every, options.instances, options.jobs)
+    record = record_of(skills, options.instances, root)
+    if options.tasks:
+        record = with_measured(read_controls(root), record, skills)
     print(table(record))
+    for task_id, solvers in skills.items():
+        print(f"{task_id}: " + ", ".join(f"{name} {skill:z.3f}" for name, skill in solvers.items()))
     if options.write:
         ordered = record.model_copy(update={"tasks": dict(sorted(record.tasks.items()))})
         (root / RECORD).write_text(ordered.model_dump_json(indent=1) + "\n")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import mean
 from typing import Any
 
@@ -36,7 +37,7 @@ FIRST_SEED = 7000
 DOCUMENT = "docs/truth/saes.md"
 MARKERS = ("<!-- tables: written by studies/dictionary_methods.py -->", "<!-- end of tables -->")
 #: Settings of BatchTopK.
-_STEPS, _BATCH, _RATE, _DEAD_AFTER, _REVIVED, _FALL = 4000, 1024, 3e-3, 100, 32, 0.3
+_STEPS, _BATCH, _RATE, _DEAD_AFTER, _REVIVED, _FALL = 2000, 1024, 3e-3, 100, 32, 0.3
 #: Rounds of refinement, and the samples of each.
 _ROUNDS, _PART = 8, 6000
 #: Seconds that the reference solution may take.
@@ -68,6 +69,11 @@ class Known:
         """The samples as an array."""
         return self.samples.numpy()
 
+    @cached_property
+    def trained(self) -> Rows:
+        """The decoder of a BatchTopK autoencoder, which two methods begin with."""
+        return batch_topk(self)
+
 
 def random_rows(known: Known) -> Rows:
     """Random directions."""
@@ -82,7 +88,7 @@ def samples_as_rows(known: Known) -> Rows:
 
 def principal(known: Known) -> Rows:
     """Principal components: as many as there are dimensions."""
-    return torch.linalg.eigh(torch.cov(known.samples.T)).eigenvectors.T.numpy()
+    return np.asarray(torch.linalg.eigh(torch.cov(known.samples.T)).eigenvectors.T)
 
 
 def independent(known: Known) -> Rows:
@@ -124,7 +130,7 @@ def batch_topk(known: Known) -> Rows:
             revived = torch.zeros_like(before).scatter(1, some.indices, some.values)
             loss = loss + (error.detach() - revived @ decoder).square().sum(1).mean() / _REVIVED
         adam.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         adam.step()
         falling.step()
         with torch.no_grad():
@@ -134,7 +140,7 @@ def batch_topk(known: Known) -> Rows:
 
 def refined_batch_topk(known: Known) -> Rows:
     """BatchTopK, then greedy codes (nonnegative orthogonal matching pursuit) and least squares in turn."""
-    rows = torch.from_numpy(batch_topk(known))
+    rows = torch.from_numpy(known.trained)
     generator = torch.Generator().manual_seed(known.seed)
     for _ in range(_ROUNDS):
         x = known.samples[torch.randperm(len(known.samples), generator=generator)[:_PART]]
@@ -173,7 +179,8 @@ def greedy_codes(
 
 
 def _unit(rows: Float[Tensor, "row width"]) -> Float[Tensor, "row width"]:
-    return rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    units: Float[Tensor, "row width"] = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    return units
 
 
 METHODS: Mapping[str, Callable[[Known], Rows]] = {
@@ -182,7 +189,7 @@ METHODS: Mapping[str, Callable[[Known], Rows]] = {
     "PCA": principal,
     "ICA": independent,
     "k-means": centres,
-    "BatchTopK": batch_topk,
+    "BatchTopK": lambda known: known.trained,
     "BatchTopK, then greedy codes and least squares": refined_batch_topk,
 }
 CEILING, REFERENCE = "ceiling: least squares on true magnitudes", "reference solution"

@@ -26,6 +26,7 @@ DOCUMENTS: Mapping[tuple[str, str], str] = {
     ("circuits", "real"): "docs/truth/real-circuits.md",
     ("neurons", "real"): "docs/truth/real-neurons.md",
     ("probes", "real"): "docs/truth/real-probes.md",
+    ("variables", "real"): "docs/truth/real-variables.md",
 }
 #: Rows that use the key, or have a number other than a mean skill.
 _NO_METHOD = re.compile(r"key|near misses|oracle|hindsight|reference notebook|primary metric|ceiling|share|accuracy")

@@ -7,7 +7,10 @@ All methods are given the layer, the site, the position and the values of all va
 have to find these out. DAS (distributed alignment search, Geiger et al. 2024, arXiv 2303.02536) learns orthonormal
 directions by gradient descent, so that the label after an exchange is the expected one. Boundless DAS (Wu et al. 2023,
 arXiv 2305.08809) learns a rotation of all dimensions and a mask of them, with which it also chooses how many are
-exchanged; no limit on their number applies to it here.
+exchanged. DBM (desiderata-based masks: Davies et al. 2023, arXiv 2307.03637; as a baseline of MIB, Mueller et al. 2025,
+arXiv 2504.13151) learns such a mask in a basis that is given: the axes, or the principal components. No limit on the
+number of directions applies to masks here. At each level both components of the score are measured, and how many
+directions were exchanged. Levels that differ only in their laboratory share base models, and are measured once.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from transformer_lens import HookedTransformer
 
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.variables.certificate import PLANTED, leading, read_space, written_space
+from scribe_suite.planting.variables.interchange import Rates
 from scribe_suite.planting.variables.plans import Plan, draw_prompts
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.text import with_table
@@ -34,11 +38,13 @@ FIRST_SEED = 7000
 DOCUMENT = "docs/truth/variables.md"
 MARKERS = ("<!-- tables: written by studies/variable_methods.py -->", "<!-- end of tables -->")
 _PROMPTS = 2000
+#: The row of what was planted.
+_TRUTH = "planted"
 #: Settings of DAS.
 _STEPS, _BATCH, _RATE = 300, 256, 0.02
-#: The same of boundless DAS, which has a rotation of all dimensions to learn.
+#: The same of masks; boundless DAS has a rotation of all dimensions to learn besides.
 _MORE_STEPS, _HIGHER_RATE = 400, 0.05
-#: First and last temperature of the mask of boundless DAS, as in MIB.
+#: First and last temperature of masks, as in MIB.
 _HOT, _COLD = 1.0, 0.01
 
 
@@ -128,13 +134,38 @@ def boundless(known: Known) -> Float[Tensor, "d_model k"]:
     mask = torch.zeros(width).requires_grad_()
 
     def projection(share: float) -> Tensor:
-        basis: Tensor = torch.linalg.qr(free)[0]
-        temperature = _HOT + share * (_COLD - _HOT)
-        return (basis * torch.sigmoid(mask / temperature)) @ basis.T
+        return masked(torch.linalg.qr(free)[0], mask, share)
 
     _search(known, [free, mask], projection, generator, _MORE_STEPS, _HIGHER_RATE)
     rotated: Tensor = torch.linalg.qr(free.detach())[0]
     return rotated[:, mask.detach() > 0]
+
+
+def axes_mask(known: Known) -> Float[Tensor, "d_model k"]:
+    """DBM on the axes of the residual stream, which say nothing in a random basis."""
+    return _mask_of(known, torch.eye(known.here.shape[1]))
+
+
+def components_mask(known: Known) -> Float[Tensor, "d_model k"]:
+    """DBM on the principal components of activations, all of them."""
+    centred = known.here - known.here.mean(0)
+    return _mask_of(known, leading(centred, centred.shape[1]))
+
+
+def _mask_of(known: Known, basis: Float[Tensor, "d_model feature"]) -> Float[Tensor, "d_model k"]:
+    """The features of an orthonormal basis that a learned mask keeps."""
+    mask = torch.zeros(basis.shape[1]).requires_grad_()
+    generator = torch.Generator().manual_seed(known.seed)
+    _search(known, [mask], lambda share: masked(basis, mask, share), generator, _MORE_STEPS, _HIGHER_RATE)
+    return basis[:, mask.detach() > 0]
+
+
+def masked(
+    basis: Float[Tensor, "d_model feature"], mask: Float[Tensor, " feature"], share: float
+) -> Float[Tensor, "d_model d_model"]:
+    """The projection of a soft mask on features of a basis; the mask is the harder, the more of the search is over."""
+    temperature = _HOT + share * (_COLD - _HOT)
+    return (basis * torch.sigmoid(mask / temperature)) @ basis.T
 
 
 def _search(
@@ -186,11 +217,26 @@ METHODS: Mapping[str, Method] = {
     "readers": readers,
     "DAS": das,
     "boundless DAS": boundless,
+    "DBM, axes": axes_mask,
+    "DBM, principal components": components_mask,
 }
 
 
-def measure_instance(task_id: str, seed: int) -> dict[str, tuple[float, float, float]]:
-    """Method -> interchange accuracy, isolation and score on the hidden pairs of one fresh instance."""
+@dataclass(frozen=True)
+class Found:
+    """What one method reached on one instance.
+
+    Attributes:
+        rates: Interchange accuracy and isolation on the hidden pairs.
+        dimensions: The number of directions that were exchanged.
+    """
+
+    rates: Rates
+    dimensions: int
+
+
+def measure_instance(task_id: str, seed: int) -> dict[str, Found]:
+    """What every method reaches on the hidden pairs of one fresh instance, and the planted subspace."""
     instance = default_registry()[task_id].instance(seed)
     hidden: Any = instance.hidden
     prompts = draw_prompts(_PROMPTS, len(hidden.plan.classes), torch.Generator().manual_seed(seed))
@@ -200,34 +246,48 @@ def measure_instance(task_id: str, seed: int) -> dict[str, tuple[float, float, f
         here = model.run_with_cache(prompts, names_filter=name, return_type=None)[1][name][:, PLANTED.position]
     most = instance.public.facts["max_directions"]
     known = Known(model, hidden.plan, hidden.variable, most, prompts, here, seed)
-    found = {"planted": hidden.reference}
-    found |= {name: hidden.rates(PLANTED, method(known).T.tolist()) for name, method in METHODS.items()}
-    return {name: (rates.interchange, rates.isolation, rates.score) for name, rates in found.items()}
+    found = {_TRUTH: Found(hidden.reference, hidden.planted.shape[1])}
+    for method, directions in ((method, find(known)) for method, find in METHODS.items()):
+        found[method] = Found(hidden.rates(PLANTED, directions.T.tolist()), directions.shape[1])
+    return found
 
 
-def table(found: Mapping[str, Sequence[Mapping[str, tuple[float, float, float]]]]) -> str:
-    """A row per method: means over instances of both components and of the score, for each task."""
+def table(found: Mapping[str, Sequence[Mapping[str, Found]]]) -> str:
+    """A row per method: for each task, means over instances of both components, the score and the dimensions."""
     tasks = list(found)
-    heading = ["method", *(f"`{task.partition('/')[2]}`: interchange, isolation, score" for task in tasks)]
+    heading = ["method", *(f"`{task.partition('/')[2]}`: interchange, isolation, score (dimensions)" for task in tasks)]
     lines = ["| " + " | ".join(heading) + " |", "|---" * len(heading) + "|"]
-    for method in ("planted", *METHODS):
-        cells = []
-        for task in tasks:
-            columns = zip(*(row[method] for row in found[task]), strict=True)
-            cells.append(", ".join(f"{mean(column):.2f}" for column in columns))
+    for method in (_TRUTH, *METHODS):
+        cells = [_cell([row[method] for row in found[task]]) for task in tasks]
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     count = len(found[tasks[0]])
     return "\n".join([*lines, "", f"Means over {count} fresh instances of each level."])
 
 
+def _cell(several: Sequence[Found]) -> str:
+    parts = [
+        mean(one.rates.interchange for one in several),
+        mean(one.rates.isolation for one in several),
+        mean(one.rates.score for one in several),
+    ]
+    return ", ".join(f"{part:.2f}" for part in parts) + f" ({mean(one.dimensions for one in several):.0f})"
+
+
+def measured_levels() -> list[str]:
+    """The levels of the task, without those that have the base models of another one."""
+    every = [facts.id for facts in default_registry().facts.values() if facts.name == "subspace"]
+    first: dict[str, str] = {}
+    for task_id in every:
+        first.setdefault(default_registry().planted(task_id).models_id, task_id)
+    return list(first.values())
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
-    parser = instance_options(__doc__, "all levels of variables/subspace", 6)
+    parser = instance_options(__doc__, "all levels of variables/subspace with base models of their own", 6)
     parser.add_argument("--write", action="store_true", help=f"write the table in {DOCUMENT}")
     options = parser.parse_args()
-    every = [facts.id for facts in default_registry().facts.values() if facts.name == "subspace"]
-    tasks = options.tasks or every
-    seeds = dict.fromkeys(tasks, range(FIRST_SEED, FIRST_SEED + options.instances))
+    seeds = dict.fromkeys(options.tasks or measured_levels(), range(FIRST_SEED, FIRST_SEED + options.instances))
     text = table(dict(measured_instances(measure_instance, seeds, options.jobs)))
     print(text)
     if options.write:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = {"scribe_suite", "ground_truth", "fixtures"}
 #: Parts of another dependency, which alone says which version goes with it.
-PART_OF = {"mcp_types": "mcp"}
+PART_OF = {"mcp_types": "mcp", "pydantic_core": "pydantic"}
 
 
 def normalised(requirement):

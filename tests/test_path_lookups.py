@@ -65,6 +65,7 @@ ALLOWED: dict[str, dict[str, dict[str, str]]] = {
             "SessionTable._has_journal": ".exists .stat",
         },
         "plugin/controller/run_ledger.py": {"RunLedger.recover_notebooks": ".stat"},
+        "ledger/attempt_folder.py": {"AttemptFolder._write_arrays": ".exists"},
         "plugin/option/replays.py": {"_answer": ".exists"},
         "report/journals.py": {"_view": ".stat"},
         "report/notebooks.py": {"_view": ".stat"},

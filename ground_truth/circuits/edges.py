@@ -75,7 +75,7 @@ class Edges(PlantedTask):
     summary = "Find which nodes of a known circuit read which others, and with which input."
     levels: ClassVar[Mapping[int, str]] = {1: "ten nodes in seven layers", 2: "fourteen nodes in ten layers"}
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
-    headroom_levels = (3, 4)
+    headroom_levels = (4,)
     laboratory_solution = "edges_lab"
     default_levels = (1,)
     metrics = EDGE_METRICS

@@ -60,6 +60,7 @@ class Mechanism(PlantedTask):
     black_box = False
     laboratory_solution = "laboratory_mechanism"
     default_levels = (1,)
+    headroom_levels = (3, 4)
     metrics = MECHANISM_METRICS
 
     @property

@@ -54,6 +54,7 @@ class ExplainReal(MeasuredTask):
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "explain_real_lab"
     default_levels = (1,)
+    headroom_levels = (2,)
     measurement = EXPLAIN_SCAN
     metrics = EXPLANATION_METRICS
     #: a model's outputs do not identify its neurons

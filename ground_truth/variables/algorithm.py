@@ -48,7 +48,6 @@ class Algorithm(PlantedTask):
         2: "five terms, and three heads for each sum, of which two decide",
     }
     laboratory = LABORATORY
-    headroom_levels = (2,)
     #: the function is public, so outputs reveal nothing more
     black_box = False
     laboratory_solution = "algorithm_lab"

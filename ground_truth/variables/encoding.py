@@ -70,6 +70,7 @@ class Encoding(PlantedTask):
     #: what the model says shows nothing of how it codes
     black_box = False
     default_levels = (1,)
+    headroom_levels = (1,)
     metrics = ENCODING_METRICS
 
     @property

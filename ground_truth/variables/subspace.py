@@ -44,12 +44,13 @@ class Subspace(PlantedTask):
 
     family = "variables"
     name = "subspace"
+    version = 2
     summary = "Find the directions in which a small transformer keeps one of several variables that overlap."
     levels: ClassVar[Mapping[int, str]] = {
         1: "two variables of three values",
         2: "four variables of three values",
         3: "four variables that share dimensions in pairs, in a laboratory with noise",
-        4: "the same with a smaller budget and more noise",
+        4: "the same with more noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "subspace_lab"

@@ -15,8 +15,8 @@ from studies.constant_answers.record import Survey
 
 #: The instances' first seed; no measurement of chance uses seeds from here on.
 FIRST_SEED = 5000
-#: Number of instances on which a probe on a real model is scored: each costs a run of all hidden statements.
-PROBED = 4
+#: Family -> number of instances on which a claim about a real model is scored: each costs a run of all hidden texts.
+PROBED: Mapping[str, int] = {"probes": 4, "variables": 2}
 _PREVIOUS = "previous"
 
 
@@ -32,7 +32,7 @@ def survey(task: Task, instances: int) -> Survey:
         for name, skill in skills.items():
             found.setdefault(name, []).append(skill)
     # only answers that all instances accept are constants; the first instance has no previous one
-    counts = {instances, min(instances, PROBED)} if _is_dear(task) else {instances}
+    counts = {instances, min(instances, PROBED[task.family])} if _is_dear(task) else {instances}
     means = {
         name: round(fmean(values), 4) for name, values in found.items() if len(values) + (name == _PREVIOUS) in counts
     }
@@ -42,13 +42,14 @@ def survey(task: Task, instances: int) -> Survey:
 def is_remembered(task: Task) -> bool:
     """Whether an answer that is right for one instance is right for many: repeating it is then knowledge of the model.
 
-    This holds for the rankings of a real language model, one per behaviour, and for its probes of a few questions.
+    This holds for the rankings of a real language model, one per behaviour, and for its probes and subspaces of a few
+    questions.
     """
-    return task.source == "real" and task.family in ("circuits", "probes")
+    return task.source == "real" and task.family in ("circuits", "probes", "variables")
 
 
 def _is_dear(task: Task) -> bool:
-    return task.source == "real" and task.family == "probes"
+    return task.source == "real" and task.family in ("probes", "variables")
 
 
 def _skills(task: Task, count: int) -> Iterator[dict[str, float]]:
@@ -72,7 +73,7 @@ def _skills(task: Task, count: int) -> Iterator[dict[str, float]]:
             previous = task.oracle_answer(instance)
         for name, content in tried.items():
             answer = answer_of(instance, content)
-            too_dear = _is_dear(task) and number >= PROBED
+            too_dear = _is_dear(task) and number >= PROBED[task.family]
             if answer is not None and (answer.says_nothing_found() or not too_dear):
                 found[name] = task.score(instance, answer).skill
         yield found

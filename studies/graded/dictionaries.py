@@ -11,7 +11,7 @@ import numpy as np
 from scribe_suite.planting.dictionaries.features import unit_rows
 from scribe_suite.tasks.arrays import as_json
 from scribe_suite.tasks.task import TaskInstance
-from studies.graded.material import GradedContent, Material
+from studies.graded.material import Content, GradedContent, Material
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and studies are imported before it
     from ground_truth.saes.dictionaries.hidden import Hidden
@@ -34,7 +34,7 @@ def written_dictionary(instance: TaskInstance, rng: random.Random) -> Material:
         replaced[some] = drawn[some]
         graded.append(GradedContent("replaced", share, {"dictionary": as_json(replaced)}))
         graded.append(GradedContent("doubled", share, {"dictionary": as_json(np.concatenate([right, right[some]]))}))
-    methods = {
+    methods: dict[str, list[Content]] = {
         "truth": [graded[0].content],
         "least squares on true magnitudes": [{"dictionary": as_json(hidden.samples.least_squares())}],
         "samples": [{"dictionary": as_json(hidden.samples.activations[: len(right)])}],

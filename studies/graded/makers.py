@@ -26,6 +26,7 @@ from scribe_suite.tasks.answer_kinds import (
     SubspaceAnswer,
     TextProbeOrNothing,
     UsedAnswer,
+    WindowSubspaceOrNothing,
 )
 from scribe_suite.tasks.answers import Answer
 from scribe_suite.tasks.task import Score, TaskInstance
@@ -40,7 +41,7 @@ from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
 from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
-from studies.graded.subspaces import planted_subspaces
+from studies.graded.subspaces import planted_subspaces, real_subspaces
 from studies.graded.sums import planted_sums
 from studies.graded.uses import planted_uses
 
@@ -70,6 +71,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("real", LetterAnswer): real_neurons,
     ("real", TextProbeOrNothing): real_probe,
     ("real", ExplanationAnswer): real_explanation,
+    ("real", WindowSubspaceOrNothing): real_subspaces,
 }
 
 

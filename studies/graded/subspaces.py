@@ -18,6 +18,8 @@ from scribe_suite.tasks.task import TaskInstance
 from studies.graded.material import Content, GradedContent, Material
 
 if TYPE_CHECKING:  # the registry makes ground_truth importable, and studies are imported before it
+    from ground_truth.variables.real.hidden import Hidden as RealHidden
+    from ground_truth.variables.real.task import MeasuredSubspaceTask
     from ground_truth.variables.subspaces.hidden import Hidden
 
 #: Degrees by which all planted directions are turned.
@@ -40,6 +42,31 @@ def planted_subspaces(instance: TaskInstance, rng: random.Random) -> Material:
         "random": [_content(hidden, drawn)],
     }
     return Material(instance, graded, methods, lambda number: _resampled(instance, number))
+
+
+def real_subspaces(instance: TaskInstance, rng: random.Random) -> Material:
+    """An instance about a real model: the best subspace that was measured, turned, or nothing and a claim of it."""
+    task, hidden = cast("MeasuredSubspaceTask", instance.task), cast("RealHidden", instance.hidden)
+    where = {"layer": hidden.best.layer, "site": hidden.best.site, "position": hidden.window.position}
+    generator = torch.Generator().manual_seed(rng.getrandbits(62))
+    best = torch.linalg.qr(hidden.directions)[0]
+    drawn = torch.randn(best.shape, generator=generator)
+    away = torch.linalg.qr(drawn - best @ best.T @ drawn)[0]
+
+    def content(directions: Tensor) -> Content:
+        return {**where, "directions": directions.T.tolist(), "nothing_found": False}
+
+    def resampled(number: int) -> TaskInstance:
+        seed = derive_seed(instance.seed, task.id, "hidden sample", number)
+        return replace(instance, hidden=replace(hidden, prompts=task.hidden_prompts(seed)))
+
+    nothing: Content = {**where, "directions": [], "nothing_found": True}
+    if hidden.null:
+        graded = [GradedContent("claimed", 0, nothing), GradedContent("claimed", 1, content(best))]
+        return Material(instance, graded, {}, resampled)
+    graded = [GradedContent("turned", angle, content(turned(best, away, angle))) for angle in ANGLES]
+    methods: dict[str, list[Content]] = {"best measured": [graded[0].content], "random": [content(drawn)]}
+    return Material(instance, graded, methods, resampled)
 
 
 def turned(

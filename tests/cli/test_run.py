@@ -8,6 +8,7 @@ from scribe_suite.cli.run import pytest_arguments
 from scribe_suite.errors import ConfigurationError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+FAMILIES = ("circuits", "neurons", "probes", "saes", "variables")
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def test_a_family_is_the_folder_of_its_benchmark_and_all_else_is_pytest_s(own_su
 def test_bench_runs_every_family_of_the_suite_in_use(monkeypatch):
     monkeypatch.setenv(paths.ROOT_VARIABLE, str(CHECKOUT))
     _root, arguments = pytest_arguments(["--trials", "2"], every=True)
-    families = [str(CHECKOUT / "benchmarks" / family) for family in ("circuits", "neurons", "probes", "variables")]
-    assert arguments[-6:] == [*families, "--trials", "2"]
+    families = [str(CHECKOUT / "benchmarks" / family) for family in FAMILIES]
+    assert arguments[-len(FAMILIES) - 2 :] == [*families, "--trials", "2"]
     assert arguments[2:4] == ["-c", str(CHECKOUT / "pytest.ini")]
 
 
@@ -69,8 +70,8 @@ def test_a_run_that_is_resumed_needs_no_family(own_suite):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["run"], "Which family? Choose from circuits, neurons, probes, variables, or use `scribe-suite bench`."),
-        (["run", "nope", "-n", "2"], "Unknown family 'nope': choose from circuits, neurons, probes, variables."),
+        (["run"], f"Which family? Choose from {', '.join(FAMILIES)}, or use `scribe-suite bench`."),
+        (["run", "nope", "-n", "2"], f"Unknown family 'nope': choose from {', '.join(FAMILIES)}."),
         (["bench", "probes"], "bench runs all families: write `scribe-suite run probes` for some."),
     ],
 )

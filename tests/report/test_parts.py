@@ -269,3 +269,11 @@ def test_pages_have_names_that_differ_also_without_case():
 def test_tokens_are_those_of_all_kinds():
     assert token_count(record(tokens={"input": 1, "cached": 2, "output": 4, "reasoning": 3})) == 10
     assert token_count(record()) is None
+
+
+def test_an_array_is_shown_by_its_shape_and_file():
+    recorded = {"npy_file": "arrays/ab.npy", "dtype": "float32", "shape": [160, 64]}
+    (field,) = answer_view({"dictionary": recorded}, {"dictionary": {"npy": "AAAA" * 1000}}).fields
+    assert field.answer == "an array, 160 x 64 (float32): arrays/ab.npy"
+    assert field.key == "an array, numbers (npy): "
+    assert field.rows == ()

@@ -65,3 +65,12 @@ def test_an_answer_that_a_task_does_not_take_has_no_skill():
     instance = SimpleNamespace(answer_schema=schema, task=task)
     assert skill_of(instance, {"components": ["a0.h0"]}) == 1.0
     assert skill_of(instance, {"components": ["a9.h9"]}) is None
+
+
+def test_what_was_measured_again_replaces_its_entry_and_others_stay():
+    known = read_controls()
+    first, second = list(known.tasks)[:2]
+    changed = known.tasks[first].model_copy(update={"instances": 3})
+    new = known.model_copy(update={"tasks": dict.fromkeys((first, second), changed)})
+    merged = black_box.with_measured(known, new, [first])
+    assert merged.tasks == {**known.tasks, first: changed}

@@ -173,9 +173,9 @@ def test_neurons_in_hindsight_are_as_many_as_are_asked_for() -> None:
     assert found["fixed, best for b"] == {"neurons": ["L0.N1"]}
 
 
-def test_only_circuits_and_probes_of_a_real_model_can_be_remembered() -> None:
+def test_only_circuits_probes_and_subspaces_of_a_real_model_can_be_remembered() -> None:
     remembered = [facts.id for facts in TASKS.questions() if is_remembered(TASKS[facts.id])]
-    assert remembered == [name for name in REAL if name.startswith(("circuits/", "probes/"))]
+    assert remembered == [name for name in REAL if name.startswith(("circuits/", "probes/", "variables/"))]
     assert all(isinstance(TASKS[name], MeasuredTask) for name in remembered)
 
 

@@ -25,6 +25,7 @@ from scribe_suite.tasks.answer_kinds import (
     TextProbeAnswer,
     TextProbeOrNothing,
     UsedAnswer,
+    WindowSubspaceOrNothing,
 )
 from scribe_suite.tasks.answer_schema import AnswerSchema
 
@@ -69,6 +70,11 @@ SUBSPACE = AnswerSchema(
     SubspaceAnswer,
     {**PROBE.facts, "sites": ["mlp_out", "resid_post"], "max_directions": 2},
     {"directions": [[0.0, 1.0, 0.0, 0.0]], **COMMON},
+)
+WINDOW = AnswerSchema(
+    WindowSubspaceOrNothing,
+    {**SUBSPACE.facts, "n_layers": 9, "layers": [3, 5], "asked_position": 8},
+    {**SUBSPACE.example, "layer": 3, "nothing_found": False},
 )
 READ_AND_WRITE = "def read(activation):\n    return 0\n\n\ndef write(activation, value):\n    return activation\n"
 ENCODING = AnswerSchema(EncodingAnswer, {}, {"code": READ_AND_WRITE, **COMMON})

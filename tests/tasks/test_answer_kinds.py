@@ -28,6 +28,7 @@ from tests.tasks.schemas import (
     SUBSPACE,
     TEXT_PROBE,
     USED,
+    WINDOW,
     parse,
     refusal,
     refused,
@@ -458,6 +459,33 @@ class TestSubspaces:
     @pytest.mark.parametrize("directions", [[1.0] * 4, "x", {"a": [1.0] * 4}, [["a"] * 4], [[float("nan")] * 4], None])
     def test_what_is_no_list_of_lists_of_numbers_is_refused(self, directions):
         assert "directions" in refused(SUBSPACE, directions=directions)
+
+
+class TestWindows:
+    DIRECTIONS = ((1.0,) * 4,)
+
+    @pytest.mark.parametrize("position", [8, -1, "last"])
+    def test_a_subspace_inside_passes_however_the_position_is_written(self, position):
+        found = parse(WINDOW, layer=5, position=position, directions=self.DIRECTIONS)
+        assert (found.layer, found.site, found.says_nothing_found()) == (5, "resid_post", False)
+
+    @pytest.mark.parametrize("layer", [{}, {"layer": 2}, {"layer": 6}])
+    def test_another_layer_is_refused_and_so_is_none(self, layer):
+        message = refused(WINDOW, directions=self.DIRECTIONS, **layer)
+        assert "'layer' must be between 3 and 5, the layers that are asked about" in message
+
+    @pytest.mark.parametrize("position", [0, 7, -2])
+    def test_another_position_is_refused(self, position):
+        message = refused(WINDOW, layer=3, position=position, directions=self.DIRECTIONS)
+        assert "'position' must be 8, the position that is asked about" in message
+
+    def test_what_does_not_exist_is_refused_as_elsewhere(self):
+        assert "layer: must be between 0 and 8, got 9" in refused(WINDOW, layer=9, directions=self.DIRECTIONS)
+        assert "site: must be one of" in refused(WINDOW, layer=3, site="embed", directions=self.DIRECTIONS)
+        assert "at most 2 are allowed" in refused(WINDOW, layer=3, directions=self.DIRECTIONS * 3)
+
+    def test_finding_nothing_needs_no_place(self):
+        assert parse(WINDOW, directions=[], nothing_found=True).says_nothing_found() is True
 
 
 class TestReadingAndWriting:

@@ -26,6 +26,7 @@ from tests.tasks.schemas import (
     TEXT_PROBE,
     TEXT_PROBE_OR_NOTHING,
     USED,
+    WINDOW,
     parse,
     refusal,
     refused,
@@ -59,6 +60,7 @@ WITHOUT_NULLS = [
 ]
 WITH_NULLS = [
     pytest.param(TEXT_PROBE_OR_NOTHING, {"weight": [1.0] * 4}, {"weight": []}, "'weight' is", id="text probe"),
+    pytest.param(WINDOW, {"layer": 3, "directions": [[1.0] * 4]}, {"directions": []}, "'directions' is", id="window"),
     pytest.param(LETTERS_OR_NOTHING, LETTERS.example, {"neurons": dict.fromkeys("kst")}, "'neurons' is", id="letters"),
     pytest.param(
         BEHAVIOUR_OR_NOTHING,

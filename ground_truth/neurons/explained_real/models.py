@@ -100,7 +100,9 @@ def by_ridge(
     share = share / share.mean()
 
     def back(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = np.bincount(numbers.reshape(-1), np.repeat(values, numbers.shape[1]), n_features)
+        found: NDArray[np.float64] = np.bincount(
+            numbers.reshape(-1), np.repeat(values, numbers.shape[1]), n_features
+        ).astype(np.float64)
         found[0] = 0.0
         return found
 

@@ -171,16 +171,17 @@ def refit(rows, x):
 # fit both: what greedy codes leave of samples in which such a row is used varies along the other feature, far more than
 # along other directions. Then the row is replaced by the part that the other one does not explain.
 
+
 # %%
-SIGN = 2.7
-
-
 def some(size):
     return samples[torch.randperm(n_samples, generator=generator)[:size]]
 
 
 def signs_of_sums(rows, x):
-    """For each row, how much more the rest varies along a similar row than on average, and the row without that one."""
+    """For each row, how much more the rest varies along a similar row than on average, and the row without that one.
+
+    Greedy codes that leave more than noise do so along similar rows, whatever these are: third, what counts as a sign.
+    """
     codes = codes_of(x, rows)
     rest = x - codes @ rows
     used = (codes > 0).float()
@@ -188,23 +189,24 @@ def signs_of_sums(rows, x):
     usual = (used * rest.square().sum(1, keepdim=True)).sum(0)[:, None] / often / width
     likeness = (rows @ rows.T).fill_diagonal_(0)
     ratio, other = (used.T @ (rest @ rows.T).square() / often / usual * (likeness > 0.35)).max(1)
-    return ratio, unit(rows - likeness.gather(1, other[:, None]) * rows[other])
+    sign = 1 + 2 * max(0.15, float(rest.square().sum(1).mean()) / floor - 1)
+    return ratio, unit(rows - likeness.gather(1, other[:, None]) * rows[other]), sign
 
 
 shown = []
 for _ in range(2):
-    ratio, parts = signs_of_sums(merged, some(10_000))
-    shown.append(ratio)
-    merged = torch.where((ratio > SIGN)[:, None], parts, merged)
-    print(f"{int((ratio > SIGN).sum())} of {n_features} rows are sums")
+    ratio, parts, sign = signs_of_sums(merged, some(10_000))
+    shown.append(ratio / sign)
+    merged = torch.where((ratio > sign)[:, None], parts, merged)
+    print(f"{int((ratio > sign).sum())} of {n_features} rows are sums: a ratio above {sign:.2f}")
     merged, codes, rest = refit(merged, some(8000))
     print(f"left of careful codes: {rest.square().sum(1).mean():.4f} (noise {floor:.4f})")
 
 figure, axis = plt.subplots(figsize=(5, 3))
 for number, ratio in enumerate(shown, start=1):
     axis.plot(ratio.sort(descending=True).values, label=f"round {number}")
-axis.axhline(SIGN, color="grey", linestyle=":")
-axis.set(xlabel="row, sorted", ylabel="variance along a similar row, relative", title="Signs of sums")
+axis.axhline(1, color="grey", linestyle=":")
+axis.set(xlabel="row, sorted", ylabel="ratio, relative to the sign", title="Which rows are sums?")
 axis.legend()
 plt.show()
 

@@ -18,7 +18,7 @@ LEVELS: Mapping[int, EncodedDial] = {
 }
 LABORATORY: Mapping[int, Terms] = {
     3: Terms(
-        budget=2400,
+        budget=1000,
         returns="labels",
         positions="last",
         sites_per_run=1,

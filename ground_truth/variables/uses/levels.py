@@ -19,7 +19,7 @@ LEVELS: Mapping[int, UsedDial] = {
 }
 LABORATORY: Mapping[int, Terms] = {
     3: Terms(
-        budget=1200,
+        budget=400,
         returns="labels",
         positions="last",
         sites_per_run=1,

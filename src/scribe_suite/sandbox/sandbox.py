@@ -432,7 +432,7 @@ def private_uid() -> int | None:
 
 
 def fresh_uid() -> int:
-    """A user id that no kernel has, for one program of an agent; only if `private_uid` has one."""
+    """A user id that no kernel has, for one program of an agent or a sandbox alone; only if `private_uid` has one."""
     low, high = UID_RANGE
     while (uid := low + secrets.randbelow(high - low)) == private_uid():
         continue

@@ -21,6 +21,7 @@ from scribe_suite.tasks.answer_kinds import (
     TextProbeAnswer,
     TextProbeOrNothing,
     UsedAnswer,
+    WindowSubspaceOrNothing,
 )
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, AnswerOrNothing
@@ -56,4 +57,5 @@ __all__ = [
     "TextProbeAnswer",
     "TextProbeOrNothing",
     "UsedAnswer",
+    "WindowSubspaceOrNothing",
 ]

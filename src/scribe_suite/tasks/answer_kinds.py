@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from scribe_suite.tasks.answers import SHOWN_NAME, Answer, AnswerOrNothing
 from scribe_suite.tasks.arrays import SubmittedArray
@@ -46,6 +46,11 @@ _SUBSPACE: Mapping[str, str] = {
     **_VECTOR,
     "sites": "the names of the sites at which activations can be exchanged",
     "max_directions": "how many directions may be given",
+}
+_WINDOW: Mapping[str, str] = {
+    **_SUBSPACE,
+    "layers": "the first and the last layer that is asked about",
+    "asked_position": "the index of the position that is asked about",
 }
 
 
@@ -369,6 +374,28 @@ class SteeringAnswer(AnswerOrNothing):
     @classmethod
     def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
         return _of_width(value, info)
+
+
+class WindowSubspaceOrNothing(SubspaceAnswer, AnswerOrNothing):
+    """A subspace at one position and within some layers, or the statement that there is none.
+
+    Facts used: those of `SubspaceAnswer`, ``layers`` (first and last) and ``asked_position`` (an index from 0).
+    """
+
+    needs = _WINDOW
+
+    @model_validator(mode="after")
+    def _inside_the_window(self, info: ValidationInfo) -> Self:
+        if self.nothing_found:
+            return self
+        facts = info.context or {}
+        (first, last), asked = facts["layers"], int(facts["asked_position"])
+        if not first <= self.layer <= last:
+            raise ValueError(f"'layer' must be between {first} and {last}, the layers that are asked about")
+        length = int(facts["n_ctx"])
+        if (length - 1 if isinstance(self.position, str) else self.position % length) != asked:
+            raise ValueError(f"'position' must be {asked}, the position that is asked about")
+        return self
 
 
 class SumCarriers(BaseModel):

@@ -5,8 +5,11 @@ import json
 import pytest
 
 from scribe_suite.exports.harbor import grade as grading
-from scribe_suite.exports.harbor.grade import Key, LostError, grade, handed_sha256, main
-from scribe_suite.exports.harbor.inside.state import ANSWER, STATUS, Status
+from scribe_suite.exports.harbor.folders import export_task
+from scribe_suite.exports.harbor.grade import Key, LostError, draw, grade, handed_sha256, main
+from scribe_suite.exports.harbor.inside.daemon import Answers
+from scribe_suite.exports.harbor.inside.frozen import read_frozen
+from scribe_suite.exports.harbor.inside.state import ANSWER, STATUS, Status, write_whole
 from scribe_suite.tasks.registry import default_registry
 
 TASK = "circuits/mlp_only"
@@ -119,3 +122,17 @@ def test_a_link_in_the_place_of_the_answer_is_not_followed(tmp_path, key):
     (state / ANSWER).symlink_to(elsewhere)
     with pytest.raises(OSError, match=ANSWER):
         grade(key, state)
+
+
+def test_a_task_without_base_models_and_with_an_array_is_exported_and_graded(tmp_path):
+    output, state = tmp_path / "out", tmp_path / "state"
+    output.mkdir()
+    state.mkdir()
+    (folder,) = export_task("saes/dictionary", 5, 1, output, organisation="ours", agent_timeout_s=600)
+    key = Key.model_validate_json((folder / "tests" / "key.json").read_bytes())
+    instance = draw(key)
+    answers = Answers(read_frozen(folder / "environment" / "instance"), state)
+    assert answers.submit(json.dumps(instance.task.oracle_answer(instance))).accepted
+    write_whole(state, STATUS, Status(instance=key.id, pid=1, accepted=1).model_dump_json())
+    reward, _ = grade(key, state)
+    assert reward["reward"] == 1.0

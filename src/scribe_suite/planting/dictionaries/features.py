@@ -123,7 +123,8 @@ def draw_features(dial: Dial, rng: np.random.Generator) -> Features:
 
 def unit_rows(rows: Float[np.ndarray, "row width"]) -> Float[np.ndarray, "row width"]:
     """Rows of length 1."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    units: Float[np.ndarray, "row width"] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return units
 
 
 def _orthogonal(

@@ -12,7 +12,6 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from scribe_suite.errors import AnswerError
@@ -66,22 +65,25 @@ class Submission:
     spend: Spend | None = None
     arrays: tuple[str, ...] = ()
 
-    @cached_property
-    def array_names(self) -> frozenset[str]:
-        """The names that `line` has for the arrays."""
-        return frozenset(self.files)
+    def recorded(self) -> tuple[bytes, dict[str, bytes]]:
+        """A line of JSON with all fields, and the arrays by the names that it has for them.
 
-    @property
-    def files(self) -> dict[str, bytes]:
-        """The arrays of the answer by name."""
-        return detach(self.raw, self.arrays)[1]
+        An answer without arrays is spliced in unchanged, so it becomes no longer.
+        """
+        answer, files = detach(self.raw, self.arrays)
+        # valid JSON has line ends only between tokens
+        plain = answer.replace("\r", " ").replace("\n", " ")
+        return f'{json.dumps(self.used)[:-1]}, "answer": {plain}}}\n'.encode(), files
 
     @property
     def line(self) -> bytes:
-        """A line of JSON with all fields. An answer without arrays is spliced in unchanged, so it becomes no longer."""
-        # valid JSON has line ends only between tokens
-        answer = detach(self.raw, self.arrays)[0].replace("\r", " ").replace("\n", " ")
-        return f'{json.dumps(self.used)[:-1]}, "answer": {answer}}}\n'.encode()
+        """The line of `recorded`."""
+        return self.recorded()[0]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The arrays of `recorded`."""
+        return self.recorded()[1]
 
     @property
     def used(self) -> dict[str, Any]:
@@ -102,13 +104,16 @@ OnKeep = Callable[[Submission, Sequence[Submission]], None]
 
 def keep_in(folder: AttemptFolder) -> OnKeep:
     """What writes submissions to an attempt's folder, each different array once."""
+    names: dict[int, frozenset[str]] = {}
 
     def keep(one: Submission, kept: Sequence[Submission]) -> None:
+        line, files = one.recorded()
+        names[one.number] = frozenset(files)
         folder.add_submission(
-            one.line,
+            line,
             lambda: (other.line for other in kept),
-            one.files,
-            lambda: frozenset().union(*(other.array_names for other in kept)),
+            files,
+            lambda: frozenset().union(*(names[other.number] for other in kept)),
         )
 
     return keep
