@@ -1,9 +1,9 @@
 """Which vector changes what a model says, and nothing else? Or can none?
 
 Base models answer certain prompts in one of two ways. A gate that they compute decides which, and is kept in a
-direction of its own. In two of three base models it is read from there; in the others the same answers are decided
-before, and the gate is kept all the same. Contrast pairs differ in the gate, and at level 2 and up in louder variables
-that matter to other prompts. The evaluator picks the scale, so a vector can't gain by being longer.
+direction of its own. In two of three base models it is read from there; in the others the same answers come from
+another position, and the gate is kept all the same. Contrast pairs differ in the gate, and at level 2 and up in louder
+variables that matter to other prompts. The evaluator picks the scale, so a vector can't gain by being longer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reference solution of steering/shift: the difference of means without what goes along with it, then a search."""
+"""Reference solution of steering/shift: the difference of means without what goes along with it, and exchanges."""
 
 # %% [markdown]
 # # What differs between the two kinds of prompts?
@@ -12,8 +12,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 torch.set_grad_enabled(False)
-LAYERS = [layer for layer in range(1, model.cfg.n_layers)]
-LENGTHS, MOST = torch.tensor([0.02 * 1.125**step for step in range(40)]), 0.02
+LAYERS = list(range(1, model.cfg.n_layers))
+LENGTHS, MOST = torch.tensor([0.02 * 1.22**step for step in range(24)]), 0.02
 
 
 def read(tokens, layer):
@@ -35,8 +35,8 @@ def said(tokens, layer, change):
 
 off_said, neutral_said = (model(one)[:, -1].log_softmax(-1) for one in (prompts_off, neutral))
 wanted = partner[off_said.argmax(-1)]
-print("labels of the prompts with the second way:", model(prompts_on)[:, -1].argmax(-1).unique().tolist())
-print("labels that have a partner:", torch.where(partner >= 0)[0].tolist(), "partners:", wanted.unique().tolist())
+print("labels of prompts_on:", model(prompts_on)[:, -1].argmax(-1).unique().tolist())
+print("labels of prompts_off:", off_said.argmax(-1).unique().tolist(), "their partners:", wanted.unique().tolist())
 length = {layer: read(torch.cat([prompts_off, neutral]), layer).norm(dim=1).mean() for layer in LAYERS}
 
 
@@ -109,29 +109,59 @@ for layer in LAYERS:
 found = show("with what neutral labels tell", candidates)
 
 # %% [markdown]
-# # A search
+# # Could any vector do it?
 #
-# Gradients on the task's own measure, from the best candidate of each layer and from random starts: if this finds
-# nothing either, nothing is likely to be there.
+# The whole activation of a prompt with the second way, put in the place of one with the first, brings everything that
+# vectors could. If answers stay in the first way even so, no vector is likely to change them. After the last layer it
+# brings the answer itself, and all of it; that says nothing.
 
 # %%
-if max(found.values()) < 0.8:
-    for layer in LAYERS:
-        starts = [one for at, one in candidates.values() if at == layer]
-        for number, start in enumerate(starts):
-            vector = (0.2 * length[layer] * start / start.norm()).clone().requires_grad_()
-            optimiser = torch.optim.Adam([vector], lr=0.05)
-            with torch.enable_grad():
-                for _ in range(250):
-                    p = said(prompts_off, layer, vector).gather(1, wanted[:, None])
-                    moved = said(neutral, layer, vector)
-                    divergence = (neutral_said.exp() * (neutral_said - moved)).sum(1).mean()
-                    loss = -p.exp().mean() - 0.1 * p.mean() + 10 * (divergence - 0.75 * MOST).clamp(min=0)
-                    optimiser.zero_grad()
-                    loss.backward()
-                    optimiser.step()
-            candidates[f"search {number}, layer {layer}"] = layer, vector.detach()
-    found = show("search", {name: one for name, one in candidates.items() if name.startswith("search")}) | found
+moved = {}
+for layer in LAYERS:
+    name = f"blocks.{layer}.hook_resid_post"
+    taken = read(prompts_on, layer)
+
+    def put(value, hook):  # noqa: ARG001
+        value = value.clone()
+        value[:, -1] = taken  # noqa: B023
+        return value
+
+    with_taken = model.run_with_hooks(prompts_off, fwd_hooks=[(name, put)])[:, -1].argmax(-1)
+    moved[layer] = torch.isin(with_taken, partner[partner >= 0]).float().mean().item()
+    print(f"layer {layer}: second way after an exchange of the whole activation: {moved[layer]:.2f}")
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+left.bar([f"after layer {layer}" for layer in LAYERS], list(moved.values()))
+left.set_ylabel("share in the second way after an exchange")
+best_of = {layer: max(value for name, value in found.items() if name.endswith(f"layer {layer}")) for layer in LAYERS}
+right.bar([f"after layer {layer}" for layer in LAYERS], list(best_of.values()))
+right.set_ylabel("largest effect of a vector")
+plt.tight_layout()
+plt.show()
+
+# %% [markdown]
+# # A search
+#
+# Only if the exchange works before the last layer and no candidate does: gradients on the task's own measure.
+
+# %%
+SEARCHED = 128
+for layer in LAYERS[:-1]:
+    if max(found.values()) > 0.8 or moved[layer] < 0.1:
+        continue
+    for number, start in enumerate([one for at, one in candidates.values() if at == layer]):
+        vector = (0.2 * length[layer] * start / start.norm()).clone().requires_grad_()
+        optimiser = torch.optim.Adam([vector], lr=0.05)
+        with torch.enable_grad():
+            for _ in range(200):
+                p = said(prompts_off[:SEARCHED], layer, vector).gather(1, wanted[:SEARCHED, None])
+                shift = neutral_said[:SEARCHED] - said(neutral[:SEARCHED], layer, vector)
+                divergence = (neutral_said[:SEARCHED].exp() * shift).sum(1).mean()
+                loss = -p.exp().mean() - 0.1 * p.mean() + 10 * (divergence - 0.75 * MOST).clamp(min=0)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+        candidates[f"search {number}, layer {layer}"] = layer, vector.detach()
+    found |= show("search", {name: one for name, one in candidates.items() if name.startswith("search")})
 
 # %%
 best = max(found, key=found.get)
@@ -143,6 +173,7 @@ answer = {
     "confidence": 0.95 if found[best] > 0.8 or found[best] < 0.1 else 0.5,
     "summary": (
         f"Of {len(found)} vectors, '{best}' has the largest effect, {found[best]:.3f}, at an allowed length. "
-        f"Differences of means: {', '.join(f'{found[name]:.3f}' for name in found if name.startswith('diff'))}."
+        f"Differences of means: {', '.join(f'{found[name]:.3f}' for name in found if name.startswith('diff'))}. "
+        f"Exchanging whole activations moves {moved[LAYERS[0]]:.2f} of answers after layer {LAYERS[0]}."
     ),
 }

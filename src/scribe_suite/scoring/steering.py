@@ -7,13 +7,15 @@ of about 0, and the planted direction one of about 1.
 
 from __future__ import annotations
 
-from scribe_suite.planting.steering.added import Effect
+from dataclasses import replace
+
+from scribe_suite.planting.steering.added import NO_EFFECT, Effect
 from scribe_suite.scoring.normalise import normalised_skill
 from scribe_suite.scoring.real_probes import MISSED, OVERCLAIM, PayOffs
 from scribe_suite.tasks.task import Score
 
 #: The metrics of every score, in the tables' column order; the first is primary.
-SHIFT_METRICS = ("effect", "divergence", "against")
+SHIFT_METRICS = ("effect", "divergence", "against", "least")
 #: The effect of no vector; that of random ones is not larger (certificates).
 CHANCE = 0.0
 #: The values that prompts, scores and solutions use.
@@ -32,12 +34,12 @@ def score_shift(effect: Effect, reference: float) -> Score:
 
 def score_missed(reference: float) -> Score:
     """The score of nothing found in a model in which a vector has an effect."""
-    return _score(Effect(0.0, 0.0, 0.0, 0.0), PAY_OFFS.missed, reference, MISSED)
+    return _score(NO_EFFECT, PAY_OFFS.missed, reference, MISSED)
 
 
 def score_null(*, nothing_found: bool) -> Score:
     """The score of an answer about a model in which no vector has an effect."""
-    right = Effect(float(nothing_found), 0.0, 0.0, 0.0)
+    right = replace(NO_EFFECT, effect=float(nothing_found))
     if nothing_found:
         return _score(right, PAY_OFFS.nothing, 1.0)
     return _score(right, PAY_OFFS.overclaim, 1.0, OVERCLAIM)
@@ -45,7 +47,7 @@ def score_null(*, nothing_found: bool) -> Score:
 
 def _score(effect: Effect, skill: float, reference: float, *flags: str) -> Score:
     return Score(
-        metrics={"effect": effect.effect, "divergence": effect.divergence, "against": effect.against},
+        metrics={name: getattr(effect, name) for name in SHIFT_METRICS},
         primary="effect",
         skill=skill,
         chance=CHANCE,

@@ -24,8 +24,8 @@ LAYERS = (KEPT_LAYER, READING_LAYER)
 GATE_BAR, NOTHING_BAR = 0.95, 0.05
 #: Least accuracy of a linear probe for the gate after each layer.
 DECODABLE_BAR = 0.98
-#: Largest effect of the best vector that a search finds where the gate is not read.
-SEARCH_BAR = 0.1
+#: Least effect of the best vector that a search finds where the gate is read, and the largest where it is not.
+FOUND_BAR, SEARCH_BAR = 0.5, 0.1
 #: Least effect of the difference of means where nothing goes along with the gate, and the largest where something does.
 MEANS_BAR, CONFOUNDED_BAR = 0.9, 0.45
 
@@ -59,10 +59,10 @@ def certify_gate(weights: ModelWeights, dial: GateDial, plan: GatePlan, seed: in
 
     Returns:
         Checks ``behaviour``, the share of correct labels; ``decodable/<layer>``, the accuracy of a linear probe for the
-        gate; ``gate/<layer>``, ``random/<layer>`` and ``labels/<layer>``, the effects of the gate's direction, of random
-        vectors (their mean) and of the difference between the labels' logits; ``means/<layer>``, that of the difference
-        of means of contrast pairs; where the gate is not read, ``search/<layer>``, that of the best vector which
-        gradients find.
+        gate; and effects of vectors: ``gate/<layer>`` of the gate's direction, ``random/<layer>`` of random vectors
+        (the mean), ``labels/<layer>`` of the difference between the labels' logits, ``means/<layer>`` of the difference
+        of means of contrast pairs, and ``search/<layer>`` of the best vector which gradients find. The last shows that
+        nothing is there where the gate is not read, since the same search finds something where it is.
     """
     return Certificate(checks=tuple(_checks(build_model(weights), dial, plan, seed)))
 
@@ -82,8 +82,12 @@ def _checks(model: HookedTransformer, dial: GateDial, plan: GatePlan, seed: int)
         reached = layer == KEPT_LAYER and plan.read
         yield _at_least(f"decodable/{layer}", probe_accuracies(cache[name][:, -1].numpy(), gate)[0], DECODABLE_BAR)
         effect = judged.effect(layer, gate_direction()).effect
-        yield _at_least(f"gate/{layer}", effect, GATE_BAR) if reached else _at_most(f"gate/{layer}", effect, NOTHING_BAR)
-        drawn = [judged.effect(layer, one).effect for one in torch.randn(_DRAWN, model.cfg.d_model, generator=generator)]
+        yield (
+            _at_least(f"gate/{layer}", effect, GATE_BAR) if reached else _at_most(f"gate/{layer}", effect, NOTHING_BAR)
+        )
+        drawn = [
+            judged.effect(layer, one).effect for one in torch.randn(_DRAWN, model.cfg.d_model, generator=generator)
+        ]
         yield _at_most(f"random/{layer}", fmean(drawn), NOTHING_BAR)
         yield _at_most(f"labels/{layer}", judged.effect(layer, label_direction(model, plan)).effect, NOTHING_BAR)
         effect = judged.effect(layer, means_direction(model, pairs, layer)).effect
@@ -93,20 +97,19 @@ def _checks(model: HookedTransformer, dial: GateDial, plan: GatePlan, seed: int)
             yield _at_most(f"means/{layer}", effect, CONFOUNDED_BAR)
         else:
             yield _at_least(f"means/{layer}", effect, MEANS_BAR)
-        if not plan.read:
-            found = max(judged.effect(layer, one).effect for one in searched(judged, layer, generator))
-            yield _at_most(f"search/{layer}", found, SEARCH_BAR)
+        found = max(judged.effect(layer, one).effect for one in searched(judged, layer, generator))
+        yield (
+            _at_least(f"search/{layer}", found, FOUND_BAR)
+            if reached
+            else _at_most(f"search/{layer}", found, SEARCH_BAR)
+        )
 
 
 @torch.no_grad()
-def means_direction(
-    model: HookedTransformer, pairs: tuple[Tensor, Tensor], layer: int
-) -> Float[Tensor, " d_model"]:
+def means_direction(model: HookedTransformer, pairs: tuple[Tensor, Tensor], layer: int) -> Float[Tensor, " d_model"]:
     """The difference between mean activations of contrast pairs (Rimsky et al. 2024, arXiv 2312.06681)."""
     name = f"blocks.{layer}.hook_resid_post"
-    on, off = (
-        model.run_with_cache(one, names_filter=name, return_type=None)[1][name][:, -1].mean(0) for one in pairs
-    )
+    on, off = (model.run_with_cache(one, names_filter=name, return_type=None)[1][name][:, -1].mean(0) for one in pairs)
     difference: Tensor = on - off
     return difference
 
@@ -115,7 +118,7 @@ def means_direction(
 def label_direction(model: HookedTransformer, plan: GatePlan) -> Float[Tensor, " d_model"]:
     """The direction that raises the wanted labels and lowers those in whose place they come."""
     kept = [(off, on) for off, on in enumerate(plan.partners) if on >= 0]
-    direction: Tensor = sum(model.W_U[:, on] - model.W_U[:, off] for off, on in kept)  # type: ignore[assignment]
+    direction: Tensor = torch.stack([model.W_U[:, on] - model.W_U[:, off] for off, on in kept]).sum(0)
     return direction
 
 
@@ -131,7 +134,7 @@ def searched(judged: Prompts, layer: int, generator: torch.Generator) -> list[Fl
             loss = -wanted.mean() - 0.1 * wanted.clamp(min=1e-9).log().mean()
             loss = loss + 10 * (divergence.mean() - 0.75 * MOST_DIVERGENCE).clamp(min=0)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         found.append(vector.detach())
     return found

@@ -1,18 +1,18 @@
 """Constructs weights that compute a plan with a gate, without training, and the direction that holds the gate.
 
-Layer 0: heads move the classes of the slots' tokens to the last position. Layer 1: neurons detect pairs of classes and
-write the values of the variables. Layer 2: neurons for combinations of variables write the logits of their labels, and
-others read gate and condition. All other heads and neurons are random: they read anything, and write into unread
-dimensions.
+Layer 0: heads move the classes of the slots' tokens to later positions. Layer 1: neurons detect pairs of classes and
+write the values of the variables; others write what gate and condition decide. Layer 2: neurons for combinations of
+variables write the logits of their labels, others read gate and condition, and a head brings what they decide from the
+last position but one. All other heads and neurons are random: they read anything, and write into unread dimensions.
 
 Each variable has a dimension of its own, in which it is both written and read. All variables are also written into
 dimensions that nothing reads, and their readers read others that nothing writes. So neither what prompts differ in nor
 what a gradient points to is the gate alone.
 
-The gate decides which of two labels a prompt gets if the condition holds, and nothing otherwise. There are two ways to
-decide it. Neurons of layer 2 read it where it is kept, or neurons of layer 1 read the tokens and write both labels'
-logits at once. Every model has the neurons of both; one of them writes where logits are read, the other where nothing
-is read. In the second case the same can be decoded at the same places, and adding the gate's direction does nothing.
+The gate decides which of two labels a prompt gets if the condition holds, and nothing otherwise. Neurons of layer 2
+read it at the last position, or the head brings its decision from another. Every model has both; one of them writes
+where logits are read, the other where nothing is read. In the second case the same can be decoded at the same places,
+and no vector at the last position changes how the model answers.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ _COMBINATIONS = 12
 _STEPS, _STEP_FROM = 6, 1.5
 #: Number of tokens that decide gate and condition together.
 _DECIDING = 3
+#: The position from which the head brings what they decide.
+_OTHER = N_CTX - 2
 
 
 def layout_of() -> Layout:
@@ -66,6 +68,7 @@ def layout_of() -> Layout:
             "read": _SHARED,
             "said": N_LABELS,
             "unsaid": N_LABELS,
+            "decided": 1,
             "nowhere": NOWHERE,
         }
     )
@@ -74,9 +77,7 @@ def layout_of() -> Layout:
 def shape_of(dial: GateDial) -> TransformerShape:
     """The architecture of models of a level."""
     neurons = max(4 * VARIABLES + 2**_DECIDING, _COMBINATIONS + 2 * _STEPS)
-    return shape_for(
-        layout_of(), d_mlp=neurons + DECOYS, d_vocab=dial.d_vocab, n_labels=N_LABELS, n_heads=N_HEADS + 2
-    )
+    return shape_for(layout_of(), d_mlp=neurons + DECOYS, d_vocab=dial.d_vocab, n_labels=N_LABELS, n_heads=N_HEADS + 2)
 
 
 def gate_direction() -> Float[Tensor, " d_model"]:
@@ -110,7 +111,7 @@ class _Builder:
         self.scaffold.embed(self.plan.classes)
         self.scaffold.bring(self.plan.slots)
         self._compute()
-        self._decide_early()
+        self._decide_elsewhere()
         self._read()
         self.scaffold.net.W_U[self.layout["said"]] = torch.eye(N_LABELS)
         self.scaffold.fill()
@@ -129,18 +130,19 @@ class _Builder:
                     writes[layout["written"]] = sign * _OVERLAP * self.loud[variable] * shared[variable]
                     scaffold.neuron(KEPT_LAYER, reads, -1.0, writes)
 
-    def _decide_early(self) -> None:
-        """Add neurons that read the tokens of gate and condition, and write the logits of the gate's labels."""
+    def _decide_elsewhere(self) -> None:
+        """Add neurons that read the tokens of gate and condition, and a head that brings what they decide."""
         scaffold, layout, flips = self.scaffold, self.layout, self.plan.flips
-        place = layout["unsaid" if self.plan.read else "said"]
+        unit = torch.eye(layout.size)[layout["decided"]]
         for number in range(2**_DECIDING):
             classes = [number >> slot & 1 for slot in range(_DECIDING)]
             gate, condition = ((classes[one] + classes[one + 1] + flips[one]) % 2 for one in (GATE, CONDITION))
-            reads, writes = torch.zeros(layout.size), torch.zeros(layout.size)
+            reads = torch.zeros(layout.size)
             reads[[scaffold.brought(slot, value) for slot, value in enumerate(classes)]] = 1.0
-            if condition:
-                writes[place] = self._gated(gate)
-            scaffold.neuron(KEPT_LAYER, reads, 1.0 - _DECIDING, writes)
+            scaffold.neuron(KEPT_LAYER, reads, 1.0 - _DECIDING, condition * (2.0 * gate - 1) * unit[0])
+        writes = torch.zeros(1, layout.size)
+        writes[0, layout["unsaid" if self.plan.read else "said"]] = self._gated(1)
+        scaffold.head(READING_LAYER, _OTHER, unit, writes)
 
     def _read(self) -> None:
         """Add the neurons that read the variables: one for each combination of what decides beside the gate, and steps.
@@ -183,7 +185,7 @@ class _Builder:
         return reads
 
     def _gated(self, gate: int) -> Float[Tensor, " label"]:
-        """What a value of the gate adds to the logits of all of its labels."""
+        """What a value of the gate adds to the logits of all labels, if the condition holds."""
         added = torch.zeros(N_LABELS)
         for off, on in enumerate(self.partners):
             if on >= 0:
@@ -192,4 +194,5 @@ class _Builder:
 
     def _unit_rows(self) -> Float[Tensor, "variable shared"]:
         rows = self.scaffold.normal(VARIABLES, _SHARED)
-        return rows / rows.norm(dim=1, keepdim=True)
+        unit: Tensor = rows / rows.norm(dim=1, keepdim=True)
+        return unit

@@ -6,6 +6,7 @@ variables are uniform and independent, and no single token has information about
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,8 +22,8 @@ from scribe_suite.planting.variables.plans import N_CTX
 #: The gate, the condition under which it matters, the variable that matters only without it, and two that always do.
 GATE, CONDITION, ASIDE, FIRST, SECOND = range(5)
 VARIABLES = 5
-#: Number of labels: two ways to answer for each value of the two variables that always matter, and as many without.
-N_LABELS = 16
+#: Number of labels: two ways to answer for each value of the two variables that always matter.
+N_LABELS = 8
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,10 @@ class GatePlan:
 
     Attributes:
         classes: The class of every token, 0 or 1.
-        slots: Positions of the tokens that matter, one more than there are variables; never the last position.
+        slots: Positions of the tokens that matter, one more than there are variables; never one of the last two.
         flips: For every variable, whether it is the exclusive or or its opposite.
         labels: The label for every combination of variables, with variable i as bit i.
-        read: Whether the gate is read where it is kept; otherwise the same answers are decided before.
+        read: Whether the gate is read where it is kept; otherwise the same answers come from another position.
     """
 
     classes: tuple[int, ...]
@@ -62,7 +63,7 @@ class GatePlan:
 
     @property
     def partners(self) -> list[int]:
-        """For every label the one that takes its place with the gate on, or -1 where there is none."""
+        """For every label of the first way the one of the second that takes its place, and -1 for all others."""
         partners = [-1] * N_LABELS
         for number in range(1 << VARIABLES):
             if number >> CONDITION & 1 and not number >> GATE & 1:
@@ -109,7 +110,7 @@ def draw_gate_plan(dial: GateDial, read: bool, seed: int) -> GatePlan:
     rng = random.Random(seed)
     classes = [token % 2 for token in range(dial.d_vocab)]
     rng.shuffle(classes)
-    slots = rng.sample(range(N_CTX - 1), VARIABLES + 1)
+    slots = rng.sample(range(N_CTX - 2), VARIABLES + 1)
     flips = tuple(rng.randrange(2) for _ in range(VARIABLES))
     names = rng.sample(range(N_LABELS), N_LABELS)
     labels = tuple(names[_meaning(number)] for number in range(1 << VARIABLES))
@@ -117,10 +118,14 @@ def draw_gate_plan(dial: GateDial, read: bool, seed: int) -> GatePlan:
 
 
 def _meaning(number: int) -> int:
-    """Which of the meanings a combination has: what always matters, the condition, and what matters with or without."""
+    """Which of the meanings a combination has: what always matters, and the way to answer.
+
+    Both ways occur without the condition too. So a vector that only makes the labels of one way likelier changes
+    neutral prompts.
+    """
     bits = [number >> variable & 1 for variable in range(VARIABLES)]
-    third = bits[GATE] if bits[CONDITION] else bits[ASIDE]
-    return bits[FIRST] + 2 * bits[SECOND] + 4 * bits[CONDITION] + 8 * third
+    second_way = bits[GATE] if bits[CONDITION] else bits[ASIDE]
+    return bits[FIRST] + 2 * bits[SECOND] + 4 * second_way
 
 
 def draw_where(
@@ -154,12 +159,17 @@ def draw_contrast(
     """
     sides = []
     for gate in (1, 0):
-        rows: list[Tensor] = []
         same = {variable: torch.rand(count, generator=generator) < share for variable, share in confounded.items()}
-        values = [{variable: int(one[row]) ^ 1 ^ gate for variable, one in same.items()} for row in range(count)]
-        for wanted in values:
-            rows.append(draw_where(plan, 1, {GATE: gate, CONDITION: 1, **wanted}, generator))
-        sides.append(torch.cat(rows))
+        side = torch.empty(count, N_CTX, dtype=torch.int64)
+        for combination in itertools.product((False, True), repeat=len(same)):
+            rows = torch.ones(count, dtype=torch.bool)
+            for agrees, drawn in zip(combination, same.values(), strict=True):
+                rows &= drawn == agrees
+            wanted = {
+                variable: gate if agrees else 1 - gate for variable, agrees in zip(same, combination, strict=True)
+            }
+            side[rows] = draw_where(plan, int(rows.sum()), {GATE: gate, CONDITION: 1, **wanted}, generator)
+        sides.append(side)
     return sides[0], sides[1]
 
 
