@@ -114,7 +114,8 @@ class Shift(PlantedTask):
         reference = hidden.reference.effect
         if said.nothing_found:
             return score_missed(reference)
-        vector = torch.tensor(said.vector or [0.0] * len(hidden.direction), dtype=torch.float64)
+        assert said.layer is not None  # an answer with a vector has one
+        vector = torch.tensor(said.vector, dtype=torch.float64)
         largest = vector.abs().max()
         # a very long vector has no norm that can be computed
         vector = vector / largest if largest > 0 else vector

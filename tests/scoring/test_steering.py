@@ -1,4 +1,4 @@
-"""The score of a steering vector: 1 for the planted effect, at most 0 for what never changes, less for a wrong claim."""
+"""The score of a steering vector: 1 for the planted effect, 0 for none, less for a wrong claim."""
 
 from __future__ import annotations
 

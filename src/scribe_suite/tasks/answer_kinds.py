@@ -353,20 +353,20 @@ class SteeringAnswer(AnswerOrNothing):
     Only its direction counts. Facts used: ``layers``, ``d_model``.
 
     Attributes:
-        layer: Layer after which it is added (``blocks.{layer}.hook_resid_post``).
+        layer: Layer after which it is added (``blocks.{layer}.hook_resid_post``); not needed where nothing is found.
         vector: d_model numbers.
     """
 
     content_field = "vector"
     needs = _STEERING
-    layer: int
-    vector: list[float]
+    layer: int | None = None
+    vector: list[float] = Field(default=[])
 
     @field_validator("layer")
     @classmethod
-    def _layer_is_allowed(cls, value: int, info: ValidationInfo) -> int:
+    def _layer_is_allowed(cls, value: int | None, info: ValidationInfo) -> int | None:
         layers = list((info.context or {})["layers"])
-        if value not in layers:
+        if value is not None and value not in layers:
             raise ValueError(f"must be one of {', '.join(map(str, layers))}, got {value}")
         return value
 
@@ -374,6 +374,12 @@ class SteeringAnswer(AnswerOrNothing):
     @classmethod
     def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
         return _of_width(value, info)
+
+    @model_validator(mode="after")
+    def _vector_has_a_layer(self) -> Self:
+        if self.vector and self.layer is None:
+            raise ValueError("'layer' is missing: say after which layer the vector is added")
+        return self
 
 
 class WindowSubspaceOrNothing(SubspaceAnswer, AnswerOrNothing):

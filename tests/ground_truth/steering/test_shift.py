@@ -21,6 +21,8 @@ from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import frozen_folder, list_frozen, load_frozen
 from scribe_suite.planting.hooked import build_model
 from scribe_suite.planting.reference import reference_answer
+from scribe_suite.plugin.worker.laboratories import Laboratories
+from scribe_suite.sandbox.probing import probe_isolation
 from scribe_suite.scoring.real_probes import MISSED, OVERCLAIM
 from scribe_suite.tasks.prompts import render_prompt
 from scribe_suite.tasks.registry import default_registry
@@ -220,8 +222,24 @@ def test_a_certificate_can_be_measured_again(level, model_name):
 
 
 @pytest.mark.slow
-@every_level
+@pytest.mark.parametrize("level", [level for level in TASKS if level not in LABORATORY])
 def test_the_reference_solves_fresh_instances(level):
     instance = TASKS[level].instance(77)
     answer = reference_answer(suite_root(), instance)
+    assert instance.task.score(instance, answer).skill >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_name", [READ, NULL])
+def test_the_reference_solves_the_laboratory_within_its_budget(model_name, tmp_path):
+    instance = instance_of(3, 77, model_name)
+    laboratories = Laboratories(probe_isolation("none"), ())
+    outputs = tmp_path / "attempt" / "outputs"
+    outputs.mkdir(parents=True)
+    try:
+        with laboratories.desk(instance, outputs) as desk:
+            answer = reference_answer(suite_root(), instance, desk=desk)
+            assert desk.status().refused == 0
+    finally:
+        laboratories.close()
     assert instance.task.score(instance, answer).skill >= 0.9

@@ -90,7 +90,7 @@ def test_running_on_from_the_last_position_is_what_hooks_do():
     wanted = torch.tensor(plan.partners)[plan.expected(target)]
     change = 3 * torch.randn(model.cfg.d_model, generator=torch.Generator().manual_seed(4))
 
-    def add(value, hook):  # noqa: ARG001
+    def add(value, hook):
         value = value.clone()
         value[:, -1] += change
         return value
@@ -119,6 +119,13 @@ def test_contrast_prompts_differ_in_the_gate_and_in_what_goes_along_with_it():
         same = (values == gate).float().mean(0)
         assert same[ASIDE] == pytest.approx(0.9, abs=0.06)
         assert same[FIRST] == pytest.approx(0.85, abs=0.06)
+
+
+def test_combinations_of_values_that_are_not_drawn_are_no_error():
+    plan, _, _ = planted("confounded")
+    for count in (1, 3):
+        sides = draw_contrast(plan, count, CONFOUNDED.confounded, torch.Generator().manual_seed(3))
+        assert [side.shape for side in sides] == [(count, 10)] * 2
 
 
 def test_a_label_and_its_partner_differ_in_the_way_alone_and_neutral_prompts_have_both():

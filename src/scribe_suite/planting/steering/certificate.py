@@ -30,7 +30,7 @@ FOUND_BAR, SEARCH_BAR = 0.5, 0.1
 MEANS_BAR, CONFOUNDED_BAR = 0.9, 0.45
 
 _PROMPTS, _JUDGED, _DRAWN = 2048, 200, 16
-_STARTS, _STEPS, _RATE = 3, 200, 0.05
+_STARTS, _STEPS, _RATE = 6, 200, 0.05
 
 
 def judged_prompts(model: HookedTransformer, plan: GatePlan, count: int, generator: torch.Generator) -> Prompts:

@@ -139,7 +139,7 @@ def draw_where(
         wanted: Variable -> its value.
         generator: Draws them.
     """
-    found: list[Tensor] = []
+    found = [torch.empty(0, N_CTX, dtype=torch.int64)]
     while sum(map(len, found)) < count:
         prompts = torch.randint(len(plan.classes), (4 * count + 64, N_CTX), generator=generator)
         found.append(prompts[_agree(plan.variables(prompts), wanted)])
