@@ -132,8 +132,8 @@ def without_neutral(known: Known) -> list[Direction]:
 
 
 def search(known: Known) -> list[Direction]:
-    """A search by gradients from six random starts, on public prompts; the best on these."""
-    found = searched(known.prompts, KEPT_LAYER, torch.Generator().manual_seed(known.seed))
+    """A search by gradients from the difference of means and random starts, on public prompts; the best on these."""
+    found = searched(known.prompts, KEPT_LAYER, means(known)[0], torch.Generator().manual_seed(known.seed))
     return [max(found, key=lambda one: known.prompts.effect(KEPT_LAYER, one).effect)]
 
 

@@ -47,7 +47,7 @@ class Shift(PlantedTask):
     levels: ClassVar[Mapping[int, str]] = {
         1: "contrast pairs that differ in nothing else",
         2: "contrast pairs that also differ in two other variables, one of them louder",
-        3: "the same with a quarter of the pairs, in a laboratory with noise",
+        3: "the same with half of the pairs, in a laboratory with noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
     laboratory_solution = "shift_lab"

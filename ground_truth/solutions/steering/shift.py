@@ -22,34 +22,41 @@ def read(tokens, layer):
     return model.run_with_cache(tokens, names_filter=name, return_type=None)[1][name][:, -1]
 
 
-def said(tokens, layer, change):
-    """Log-probabilities with a vector added after a layer."""
-
-    def hook(value, hook):  # noqa: ARG001
-        value = value.clone()
-        value[:, -1] += change
-        return value
-
-    return model.run_with_hooks(tokens, fwd_hooks=[(f"blocks.{layer}.hook_resid_post", hook)])[:, -1].log_softmax(-1)
+OFF, NEUTRAL = prompts_off[:100], neutral[:200]
+streams = {}
+for layer in LAYERS:
+    name = f"blocks.{layer}.hook_resid_post"
+    streams[layer] = [model.run_with_cache(one, names_filter=name)[1][name] for one in (OFF, NEUTRAL)]
 
 
-off_said, neutral_said = (model(one)[:, -1].log_softmax(-1) for one in (prompts_off, neutral))
+def said(stream, layer, change):
+    """Log-probabilities after a vector is added to the residual stream after a layer, at the last position."""
+    stream = stream.clone()
+    stream[:, -1] = stream[:, -1] + change
+    if layer + 1 < model.cfg.n_layers:
+        return model(stream, start_at_layer=layer + 1)[:, -1].log_softmax(-1)
+    return model.unembed(stream)[:, -1].log_softmax(-1)
+
+
+off_said, neutral_said = (model(one)[:, -1].log_softmax(-1) for one in (OFF, NEUTRAL))
 wanted = partner[off_said.argmax(-1)]
 print("labels of prompts_on:", model(prompts_on)[:, -1].argmax(-1).unique().tolist())
 print("labels of prompts_off:", off_said.argmax(-1).unique().tolist(), "their partners:", wanted.unique().tolist())
-length = {layer: read(torch.cat([prompts_off, neutral]), layer).norm(dim=1).mean() for layer in LAYERS}
+length = {layer: torch.cat(streams[layer])[:, -1].norm(dim=1).mean() for layer in LAYERS}
+
+
+def judged(layer, change):
+    """The partner's mean probability and log-probability, and the divergence, with a vector added."""
+    off, kept = (said(stream, layer, change) for stream in streams[layer])
+    p = off.gather(1, wanted[:, None])
+    return p.exp().mean(), p.mean(), (neutral_said.exp() * (neutral_said - kept)).sum(1).mean()
 
 
 def curve(layer, vector, lengths=LENGTHS):
     """Effect and divergence at some lengths."""
-    effects, divergences = [], []
-    for scale in lengths:
-        change = scale * length[layer] * vector / vector.norm()
-        p = said(prompts_off, layer, change).exp().gather(1, wanted[:, None]).mean()
-        effects.append((p - off_said.exp().gather(1, wanted[:, None]).mean()).item())
-        moved = said(neutral, layer, change)
-        divergences.append((neutral_said.exp() * (neutral_said - moved)).sum(1).mean().item())
-    return np.array(effects), np.array(divergences)
+    before = off_said.exp().gather(1, wanted[:, None]).mean()
+    found = [judged(layer, scale * length[layer] * vector / vector.norm()) for scale in lengths]
+    return np.array([(p - before).item() for p, _, _ in found]), np.array([moved.item() for _, _, moved in found])
 
 
 def best_effect(effects, divergences):
@@ -93,7 +100,7 @@ found = show("difference of means", candidates)
 # %%
 pairs = torch.cat([prompts_on, prompts_off])
 gate = torch.cat([torch.ones(len(prompts_on)), torch.zeros(len(prompts_off))])
-neutral_labels = neutral_said.argmax(-1)
+neutral_labels = model(neutral)[:, -1].argmax(-1)
 for layer in LAYERS:
     probe = LogisticRegression(C=10.0, max_iter=2000).fit(read(neutral, layer).numpy(), neutral_labels.numpy())
     here = read(pairs, layer).double()
@@ -144,7 +151,6 @@ plt.show()
 # Only if the exchange works before the last layer and no candidate does: gradients on the task's own measure.
 
 # %%
-SEARCHED = 128
 for layer in LAYERS[:-1]:
     if max(found.values()) > 0.8 or moved[layer] < 0.1:
         continue
@@ -153,10 +159,8 @@ for layer in LAYERS[:-1]:
         optimiser = torch.optim.Adam([vector], lr=0.05)
         with torch.enable_grad():
             for _ in range(200):
-                p = said(prompts_off[:SEARCHED], layer, vector).gather(1, wanted[:SEARCHED, None])
-                shift = neutral_said[:SEARCHED] - said(neutral[:SEARCHED], layer, vector)
-                divergence = (neutral_said[:SEARCHED].exp() * shift).sum(1).mean()
-                loss = -p.exp().mean() - 0.1 * p.mean() + 10 * (divergence - 0.75 * MOST).clamp(min=0)
+                p, log_p, divergence = judged(layer, vector)
+                loss = -p - 0.1 * log_p + 10 * (divergence - 0.75 * MOST).clamp(min=0)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()

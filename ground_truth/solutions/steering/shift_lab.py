@@ -1,54 +1,66 @@
-"""Reference solution of steering/shift in a laboratory: regression on noisy readings, then labels after additions."""
+"""Reference solution of steering/shift in a laboratory: what goes along with the gate is found on neutral prompts."""
 
 # %% [markdown]
 # # Readings
 #
-# All pairs, and neutral prompts, whose labels say what else is computed. Labels come with the readings.
+# All pairs, and neutral prompts. Labels come with the readings.
 
 # %%
 import matplotlib.pyplot as plt
 import torch
-from sklearn.linear_model import LogisticRegression
 
 site = "resid_post.1@-1"
-TESTED, LENGTHS = 24, (0.7, 1.1, 1.6)
-TITLES = ("difference of means", "with their own labels", "with neutral labels", "with both")
+TESTED, LENGTHS = 12, (0.75, 1.1)
+TITLES = ("difference of means", "at equal labels", "and without the neutral direction")
 pairs = torch.cat([prompts_on, prompts_off])
-n_neutral = min(len(neutral), lab.budget.left - len(pairs) - 2 * TESTED * len(TITLES) * len(LENGTHS))
+# a prompt with an addition costs two
+for_tests = 2 * 2 * TESTED * len(TITLES) * len(LENGTHS)
+n_neutral = min(len(neutral), lab.budget.left - len(pairs) - for_tests)
 run = lab.run(torch.cat([pairs, neutral[:n_neutral]]), read=[site])
 here = run[site].reshape(len(pairs) + n_neutral, -1).double()
 of_pairs, of_neutral = here[: len(pairs)], here[len(pairs) :]
 labels = run.outputs.flatten().long()
-gate = torch.cat([torch.ones(len(prompts_on)), torch.zeros(len(prompts_off))]).double()
+second = torch.isin(labels, partner[partner >= 0])
+way = 2 * second.double() - 1
 print(f"{len(pairs)} pairs and {n_neutral} neutral prompts; {lab.budget}")
+print("share of neutral prompts in the second way:", second[len(pairs) :].double().mean().item())
 
 # %% [markdown]
-# # What goes along with the gate
+# # Two directions
 #
-# The pairs' labels tell exactly what else decides them: a label and its partner count as one. Neutral labels depend on
-# more. A probe for them is read on the pairs; its probabilities go into the regression, since readings have noise.
+# A label and its partner count as one kind; at equal kinds, what differs between the ways is the gate on pairs, and on
+# neutral prompts whatever decides there. If the pairs are confounded with the latter, a reader for it sees that: one
+# that is fitted on neutral prompts, and whitened, so that it does not see what varies there independently.
 
 # %%
-probe = LogisticRegression(C=0.05, max_iter=2000).fit(of_neutral.numpy(), labels[len(pairs) :].numpy())
-kinds = torch.tensor(probe.predict_proba(of_pairs.numpy()))
-print("mean probabilities of neutral labels, second way:", kinds[gate == 1].mean(0).numpy().round(2))
-print("and first:", kinds[gate == 0].mean(0).numpy().round(2))
-first_way = labels[: len(pairs)].clone()
+kind = labels.clone()
 for off, on in enumerate(partner.tolist()):
     if on >= 0:
-        first_way[first_way == on] = off
-exact = torch.stack([first_way == one for one in first_way.unique()], 1).double()
+        kind[labels == on] = off
+kinds = torch.stack([kind == one for one in kind.unique()], 1).double()
 
-candidates = {TITLES[0]: of_pairs[gate == 1].mean(0) - of_pairs[gate == 0].mean(0)}
-for title, beside in zip(TITLES[1:], (exact, kinds, torch.cat([exact, kinds], 1)), strict=True):
-    design = torch.cat([gate[:, None], beside], 1)
-    penalty = 1e-3 * torch.eye(design.shape[1], dtype=torch.float64)
-    candidates[title] = torch.linalg.solve(design.T @ design + penalty, design.T @ of_pairs)[0]
+
+def fitted(ways, kinds, values):
+    """What goes with the way at equal kinds, and what is left."""
+    design = torch.cat([ways[:, None], kinds], 1)
+    solution = torch.linalg.lstsq(design, values, driver="gelsd").solution
+    return solution[0], values - design @ solution
+
+
+gate, _ = fitted(way[: len(pairs)], kinds[: len(pairs)], of_pairs)
+other, left = fitted(way[len(pairs) :], kinds[len(pairs) :], of_neutral)
+spread = left.T @ left / len(left)
+reader = torch.linalg.solve(spread + 0.03 * spread.diagonal().mean() * torch.eye(len(spread)).double(), other)
+reader = reader / (other @ reader)
+share = fitted(way[: len(pairs)], kinds[: len(pairs)], (of_pairs @ reader)[:, None])[0].item()
+print(f"pairs differ by {share:.2f} of what decides on neutral prompts")
+means = of_pairs[: len(prompts_on)].mean(0) - of_pairs[len(prompts_on) :].mean(0)
+candidates = dict(zip(TITLES, (means, 2 * gate, 2 * (gate - share * other)), strict=True))
 
 # %% [markdown]
 # # Tests
 #
-# Each candidate is added at three lengths, relative to the step from one way to the other as it was estimated.
+# Each candidate is added at two lengths, relative to the step from one way to the other as it was estimated.
 
 # %%
 tested = torch.cat([prompts_off[:TESTED], neutral[:TESTED]])
@@ -61,7 +73,7 @@ for title, vector in candidates.items():
         moved = (after[:TESTED] == wanted).double().mean().item()
         kept = (after[TESTED:] == before).double().mean().item()
         tests[title, length] = moved, kept
-        print(f"{title:25s} length {length:.1f}: in the second way {moved:.2f}, neutral prompts as before {kept:.2f}")
+        print(f"{title:35s} length {length:.2f}: in the second way {moved:.2f}, neutral prompts as before {kept:.2f}")
 for title in candidates:
     curve = [tests[title, length] for length in LENGTHS]
     plt.plot([1 - kept for _, kept in curve], [moved for moved, _ in curve], "o-", label=title)
@@ -72,7 +84,8 @@ plt.show()
 print(lab.budget)
 
 # %%
-best = max(tests, key=lambda one: (min(tests[one]), candidates[one[0]] is candidates[TITLES[-1]]))
+# of equally good candidates the last, which leaves most out
+best = max(tests, key=lambda one: (min(tests[one]), TITLES.index(one[0])))
 works = min(tests[best]) > 0.5
 answer = {
     "layer": 1,
@@ -80,7 +93,7 @@ answer = {
     "nothing_found": not works,
     "confidence": 0.9 if min(tests[best]) > 0.9 or not works else 0.5,
     "summary": (
-        f"Regressions on {len(pairs)} noisy readings of pairs. Best: {best[0]}; of {TESTED} prompts each "
-        f"it moved and kept {tests[best]} at {best[1]} times the estimated step."
+        f"Regressions on noisy readings of {len(pairs)} pairs and {n_neutral} neutral prompts. Best: {best[0]}; of "
+        f"{TESTED} prompts each it moved and kept {tests[best]} at {best[1]} times the estimated step."
     ),
 }

@@ -15,7 +15,7 @@ _CONFOUNDED = GateDial(d_vocab=40, confounded={ASIDE: 0.9, FIRST: 0.85}, loud=3.
 LEVELS: Mapping[int, GateDial] = {
     1: GateDial(d_vocab=40, confounded={}, loud=1.0, pairs=200),
     2: _CONFOUNDED,
-    3: replace(_CONFOUNDED, pairs=48),
+    3: replace(_CONFOUNDED, pairs=96),
 }
 LABORATORY: Mapping[int, Terms] = {
     3: Terms(
@@ -23,7 +23,7 @@ LABORATORY: Mapping[int, Terms] = {
         returns="labels",
         positions="last",
         sites_per_run=1,
-        read_noise=0.3,
+        read_noise=0.2,
         operations=frozenset({"read", "patch", "vector"}),
     )
 }

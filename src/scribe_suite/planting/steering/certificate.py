@@ -29,8 +29,8 @@ FOUND_BAR, SEARCH_BAR = 0.5, 0.1
 #: Least effect of the difference of means where nothing goes along with the gate, and the largest where something does.
 MEANS_BAR, CONFOUNDED_BAR = 0.9, 0.45
 
-_PROMPTS, _JUDGED, _DRAWN = 2048, 200, 16
-_STARTS, _STEPS, _RATE = 6, 200, 0.05
+_PROMPTS, _JUDGED, _SEARCHED, _DRAWN = 2048, 200, 64, 16
+_STARTS, _STEPS, _RATE, _AT_FIRST = 3, 200, 0.05, 0.2
 
 
 def judged_prompts(model: HookedTransformer, plan: GatePlan, count: int, generator: torch.Generator) -> Prompts:
@@ -76,7 +76,7 @@ def _checks(model: HookedTransformer, dial: GateDial, plan: GatePlan, seed: int)
     right = (logits[:, -1].argmax(-1) == plan.expected(prompts)).float().mean().item()
     yield _at_least("behaviour", right, BEHAVIOUR_BAR)
     gate = plan.variables(prompts)[:, [GATE]].numpy()
-    judged = judged_prompts(model, plan, _JUDGED, generator)
+    judged, tried = (judged_prompts(model, plan, count, generator) for count in (_JUDGED, _SEARCHED))
     pairs = draw_contrast(plan, dial.pairs, dial.confounded, generator)
     for layer, name in names.items():
         reached = layer == KEPT_LAYER and plan.read
@@ -90,14 +90,15 @@ def _checks(model: HookedTransformer, dial: GateDial, plan: GatePlan, seed: int)
         ]
         yield _at_most(f"random/{layer}", fmean(drawn), NOTHING_BAR)
         yield _at_most(f"labels/{layer}", judged.effect(layer, label_direction(model, plan)).effect, NOTHING_BAR)
-        effect = judged.effect(layer, means_direction(model, pairs, layer)).effect
+        means = means_direction(model, pairs, layer)
+        effect = judged.effect(layer, means).effect
         if not reached:
             yield _at_most(f"means/{layer}", effect, NOTHING_BAR)
         elif dial.confounded:
             yield _at_most(f"means/{layer}", effect, CONFOUNDED_BAR)
         else:
             yield _at_least(f"means/{layer}", effect, MEANS_BAR)
-        found = max(judged.effect(layer, one).effect for one in searched(judged, layer, generator))
+        found = max(judged.effect(layer, one).effect for one in searched(tried, layer, means, generator))
         yield (
             _at_least(f"search/{layer}", found, FOUND_BAR)
             if reached
@@ -122,11 +123,22 @@ def label_direction(model: HookedTransformer, plan: GatePlan) -> Float[Tensor, "
     return direction
 
 
-def searched(judged: Prompts, layer: int, generator: torch.Generator) -> list[Float[Tensor, " d_model"]]:
-    """Vectors that gradients find: a large effect, with a penalty on divergence above what is allowed."""
-    width, found = int(judged.model.cfg.d_model), []
-    for _ in range(_STARTS):
-        vector = torch.randn(width, generator=generator).requires_grad_()
+def searched(
+    judged: Prompts, layer: int, start: Float[Tensor, " d_model"], generator: torch.Generator
+) -> list[Float[Tensor, " d_model"]]:
+    """Vectors that gradients find: a large effect, with a penalty on divergence above what is allowed.
+
+    Args:
+        judged: The prompts on which vectors are judged.
+        layer: The layer after which they are added.
+        start: The direction of a first start; others are random.
+        generator: Draws these.
+    """
+    starts = [_AT_FIRST * judged.length[layer] * start / start.norm()]
+    starts += [torch.randn(len(start), generator=generator) for _ in range(_STARTS)]
+    found = []
+    for one in starts:
+        vector = one.clone().requires_grad_()
         optimiser = torch.optim.Adam([vector], lr=_RATE)
         for _ in range(_STEPS):
             wanted, divergence = judged.after(layer, vector)
