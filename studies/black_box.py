@@ -213,7 +213,7 @@ def _activations(instance: TaskInstance) -> np.ndarray:
 
 def _nothing(instance: TaskInstance) -> float | None:
     """The statement that no vector does it."""
-    return skill_of(instance, {"layer": instance.public.facts["layers"][0], "vector": []})
+    return skill_of(instance, {"vector": []})
 
 
 def _axis(instance: TaskInstance) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ def public_material(
         "smallest_scale": SCALES[0],
         "largest_scale": round(SCALES[-1], 2),
         "most_divergence": MOST_DIVERGENCE,
-        "pay_offs": PAY_OFFS,
+        "pay_offs": asdict(PAY_OFFS),
         "examples": [
             {"kind": kind, "prompt": " ".join(map(str, row)), "label": label}
             for kind, prompts in kinds.items()

