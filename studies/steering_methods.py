@@ -161,8 +161,10 @@ def known_of(instance: TaskInstance) -> Known:
     labels = {kind: model(data[kind])[:, -1].argmax(-1) for kind in ("off", "neutral")}
     prompts = Prompts(model, data["off"], data["partner"][labels["off"]], data["neutral"], [KEPT_LAYER])
     return Known(
-        model,
-        *(here(data[kind]) for kind in ("on", "off", "neutral")),
+        model=model,
+        on=here(data["on"]),
+        off=here(data["off"]),
+        neutral=here(data["neutral"]),
         prompts=prompts,
         partner=data["partner"],
         labels=labels["neutral"],
