@@ -217,11 +217,25 @@ def _first_latents(instance: TaskInstance) -> float | None:
     return skill_of(instance, {"latents": list(range(instance.public.facts["max_latents"]))})
 
 
+# -- steering: what a model says is the same wherever its gate is read ------------------------------------------------
+
+
+def _nothing(instance: TaskInstance) -> float | None:
+    """The statement that no vector does it."""
+    return skill_of(instance, {"vector": []})
+
+
+def _axis(instance: TaskInstance) -> float | None:
+    """The first axis after the first layer."""
+    return skill_of(instance, {name: instance.answer_schema.example[name] for name in ("layer", "vector")})
+
+
 SOLVERS: Mapping[str, Mapping[str, Solver]] = {
     "circuits": {"best fixed answer": _best_fixed, "random answer": _drawn},
     "neurons": {"no neuron": _no_neuron, "every neuron": _all_neurons, "random answer": _drawn},
     "probes": {"words of the statement": _words, "random answer": _drawn},
     "saes": {"samples": _samples, "principal components": _components, "random answer": _drawn},
+    "steering": {"nothing found": _nothing, "first axis": _axis, "random answer": _drawn},
     "variables": {"axes of the last layer": _axes, "random answer": _drawn},
 }
 #: Solvers where the answer includes a function.

@@ -1,7 +1,8 @@
-"""The certificates of all base models with variables: the value nearest to its bar, for each kind of check and level.
+"""The certificates of all base models of a family: the value nearest to its bar, for each kind of check and level.
 
-    python -m studies.variable_certificates             # prints
-    python -m studies.variable_certificates --write     # and into docs/truth/variables.md
+    python -m studies.variable_certificates                               # those of variables; prints
+    python -m studies.variable_certificates --write                       # and into docs/truth/variables.md
+    python -m studies.variable_certificates --family steering --write     # and into docs/truth/steering.md
 
 Nothing is measured: the values are those that are stored with the base models, and that tests measure again.
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from scribe_suite.paths import suite_root
@@ -19,7 +19,7 @@ from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.task import PlantedTask
 from scribe_suite.text import by_last_number, with_table
 
-DOCUMENT = "docs/truth/variables.md"
+DOCUMENTS = {"steering": "docs/truth/steering.md", "variables": "docs/truth/variables.md"}
 MARKERS = ("<!-- certificates: written by studies/variable_certificates.py -->", "<!-- end of certificates -->")
 
 
@@ -41,10 +41,10 @@ def nearest(checks: Sequence[Check]) -> Mapping[str, Check]:
     return found
 
 
-def levels() -> Iterator[PlantedTask]:
-    """All levels of the family that have base models of their own."""
+def levels(family: str) -> Iterator[PlantedTask]:
+    """All levels of a family that have base models of their own."""
     seen = set()
-    ids = (facts.id for facts in default_registry().facts.values() if facts.family == "variables")
+    ids = (facts.id for facts in default_registry().facts.values() if facts.family == family)
     for task_id in sorted(ids, key=by_last_number):
         task = default_registry()[task_id]
         if isinstance(task, PlantedTask) and task.models_id not in seen:
@@ -52,16 +52,18 @@ def levels() -> Iterator[PlantedTask]:
             yield task
 
 
-def table() -> str:
+def table(family: str) -> str:
     """A row for each task and kind of check: for each level, the value nearest to the bar, and how many there are."""
     rows: dict[tuple[str, str, str], dict[int, str]] = {}
-    for task in levels():
+    for task in levels(family):
         models = [load_frozen(path, task) for path in list_frozen(frozen_folder(task))]
         checks = [check for model in models for check in model.record.certificate.checks]
-        counts = Counter(kind_of(check.name) for check in checks)
-        for kind, check in nearest(checks).items():
-            bar = f"{_SIGNS[check.direction]} {check.bar:g}"
-            rows.setdefault((task.name, kind, bar), {})[task.level] = f"{check.value:z.3f} ({counts[kind]})"
+        groups: dict[tuple[str, str], list[Check]] = {}
+        for check in checks:
+            groups.setdefault((kind_of(check.name), f"{_SIGNS[check.direction]} {check.bar:g}"), []).append(check)
+        for (kind, bar), same in groups.items():
+            value = nearest(same)[kind].value
+            rows.setdefault((task.name, kind, bar), {})[task.level] = f"{value:z.3f} ({len(same)})"
     numbers = sorted({number for cells in rows.values() for number in cells})
     heading = ["of the base models of", "measured", "needed", *(f"level {number}" for number in numbers)]
     lines = ["| " + " | ".join(heading) + " |", "|---|---|---" + "|--:" * len(numbers) + "|"]
@@ -74,12 +76,14 @@ def table() -> str:
 def main() -> None:
     """Print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help=f"write the table in {DOCUMENT}")
+    parser.add_argument("--family", choices=sorted(DOCUMENTS), default="variables")
+    parser.add_argument("--write", action="store_true", help="write the table in the family's document")
     options = parser.parse_args()
-    print(table())
+    text = table(options.family)
+    print(text)
     if options.write:
-        document = suite_root() / DOCUMENT
-        document.write_text(with_table(document.read_text(), MARKERS, table()))
+        document = suite_root() / DOCUMENTS[options.family]
+        document.write_text(with_table(document.read_text(), MARKERS, text))
 
 
 if __name__ == "__main__":

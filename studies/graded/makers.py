@@ -24,6 +24,7 @@ from scribe_suite.tasks.answer_kinds import (
     ProbeAnswer,
     RankingAnswer,
     RoleAnswer,
+    SteeringAnswer,
     SubspaceAnswer,
     TextProbeOrNothing,
     UsedAnswer,
@@ -43,6 +44,7 @@ from studies.graded.mechanisms import planted_mechanism
 from studies.graded.neurons import planted_letters, planted_neurons
 from studies.graded.probes import planted_probe
 from studies.graded.real import real_neurons, real_probe, real_ranking
+from studies.graded.steering import planted_steering
 from studies.graded.subspaces import planted_subspaces, real_subspaces
 from studies.graded.sums import planted_sums
 from studies.graded.uses import planted_uses
@@ -67,6 +69,7 @@ MAKERS: Mapping[tuple[str, type[Answer]], Maker] = {
     ("planted", CarrierAnswer): planted_sums,
     ("planted", EncodingAnswer): planted_encoding,
     ("planted", UsedAnswer): planted_uses,
+    ("planted", SteeringAnswer): planted_steering,
     ("planted", DictionaryAnswer): written_dictionary,
     ("planted", LatentAnswer): written_latents,
     ("real", RankingAnswer): real_ranking,

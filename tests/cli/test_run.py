@@ -8,7 +8,7 @@ from scribe_suite.cli.run import pytest_arguments
 from scribe_suite.errors import ConfigurationError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FAMILIES = ("circuits", "neurons", "probes", "saes", "variables")
+FAMILIES = ("circuits", "neurons", "probes", "saes", "steering", "variables")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from ground_truth.probes.planted import certificate as probes
 from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, DirectionTask
 from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
+from ground_truth.steering.shift import REFERENCE_BAR as SHIFT_REFERENCE_BAR
 from ground_truth.variables.written.task import REFERENCE_BAR as VARIABLE_REFERENCE_BAR
 from scribe_suite.planting.circuits import certificate as circuits
 from scribe_suite.planting.circuits import sharing_certificate as sharing
@@ -30,13 +31,14 @@ from scribe_suite.planting.neurons.evidence import NEAR_MISS_BAR
 from scribe_suite.planting.neurons.letters import LETTERS
 from scribe_suite.planting.neurons.positions import FIRST_POSITION, INFORMATION_BAR, SHAPES
 from scribe_suite.planting.neurons.words import WEAKEST_VARIANT_BAR, WORDS
+from scribe_suite.planting.steering import certificate as steering
 from scribe_suite.planting.variables import certificate as variables
 from scribe_suite.planting.variables import sum_certificate as sums
 from scribe_suite.planting.variables.encoded import certificate as encoded
 from scribe_suite.planting.variables.used import certificate as used
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = ("circuits", "neurons", "probes", "variables")
+FAMILIES = ("circuits", "neurons", "probes", "steering", "variables")
 
 MINUS = "\N{MINUS SIGN}"
 #: Family -> the first check of a row -> its bar, as the code has it; of the first table of its document.
@@ -86,6 +88,16 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "<task>_pca/first_component_max": f"≤ {FIRST_COMPONENT_BAR}",
         "regularization/mean_difference_mean": f"≤ {UNREGULARISED_BAR}",
         "reference/<task>": f"≥ {probes.REFERENCE_BAR} ({probes.FEW_LABELS_BAR})",
+    },
+    "steering": {
+        "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
+        "decodable/<layer>": f"≥ {steering.DECODABLE_BAR}",
+        "gate/<layer>": f"≥ {steering.GATE_BAR}; ≤ {steering.NOTHING_BAR}",
+        "random/<layer>": f"≤ {steering.NOTHING_BAR}",
+        "labels/<layer>": f"≤ {steering.NOTHING_BAR}",
+        "means/<layer>": f"≥ {steering.MEANS_BAR}; ≤ {steering.CONFOUNDED_BAR}; ≤ {steering.NOTHING_BAR}",
+        "search/<layer>": f"≥ {steering.FOUND_BAR}; ≤ {steering.SEARCH_BAR}",
+        "reference/skill": f"≥ {SHIFT_REFERENCE_BAR}",
     },
     "variables": {
         "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",

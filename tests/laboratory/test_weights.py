@@ -18,7 +18,7 @@ from .small_models import loaded
 
 #: Levels that need not hide weights: one has to read tokens exactly enough to name them, the others ask what vectors of
 #: one's own do.
-NOT_HIDDEN = ("circuits/rare_branch_", "variables/")
+NOT_HIDDEN = ("circuits/rare_branch_", "steering/", "variables/")
 
 
 @cache
@@ -65,8 +65,8 @@ def test_where_weights_are_not_hidden_the_attack_works(name):
 def test_levels_3_and_4_of_planted_models_take_no_vectors_and_give_no_gradients():
     """With these an agent makes inputs of its own, one for each unknown.
 
-    The family of variables asks what vectors do, and its answers are about activations: there they are the experiment.
+    The families of variables and steering ask what vectors do: there they are the experiment.
     """
-    others = {name: terms for name, terms in tight_levels().items() if not name.startswith("variables/")}
+    others = {name: terms for name, terms in tight_levels().items() if not name.startswith(("steering/", "variables/"))}
     granted = {name: terms.operations & {"vector", "grad"} for name, terms in others.items()}
     assert {name: some for name, some in granted.items() if some} == {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scribe_suite.paths import suite_root
 from scribe_suite.planting.frozen import Check
 from scribe_suite.text import with_table
-from studies.variable_certificates import DOCUMENT, MARKERS, kind_of, levels, nearest, table
+from studies.variable_certificates import DOCUMENTS, MARKERS, kind_of, levels, nearest, table
 
 
 def check(name: str, value: float, direction: str) -> Check:
@@ -24,11 +26,12 @@ def test_the_lowest_of_what_has_to_be_high_and_the_highest_of_what_has_to_be_low
 
 
 def test_levels_that_share_base_models_are_listed_once():
-    named = [task.label for task in levels()]
+    named = [task.label for task in levels("variables")]
     assert "subspace_3" in named
     assert "subspace_4" not in named
 
 
-def test_the_document_has_what_is_stored_with_the_base_models():
-    text = (suite_root() / DOCUMENT).read_text()
-    assert with_table(text, MARKERS, table()) == text
+@pytest.mark.parametrize("family", DOCUMENTS)
+def test_the_document_has_what_is_stored_with_the_base_models(family):
+    text = (suite_root() / DOCUMENTS[family]).read_text()
+    assert with_table(text, MARKERS, table(family)) == text

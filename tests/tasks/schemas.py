@@ -21,6 +21,7 @@ from scribe_suite.tasks.answer_kinds import (
     ProbeAnswer,
     RankingAnswer,
     RoleAnswer,
+    SteeringAnswer,
     SubspaceAnswer,
     TextProbeAnswer,
     TextProbeOrNothing,
@@ -75,6 +76,11 @@ WINDOW = AnswerSchema(
     WindowSubspaceOrNothing,
     {**SUBSPACE.facts, "n_layers": 9, "layers": [3, 5], "asked_position": 8},
     {**SUBSPACE.example, "layer": 3, "nothing_found": False},
+)
+STEERING = AnswerSchema(
+    SteeringAnswer,
+    {"layers": [1, 2], "d_model": 4},
+    {"layer": 1, "vector": [0.0, 1.0, 0.0, 0.0], "nothing_found": False, **COMMON},
 )
 READ_AND_WRITE = "def read(activation):\n    return 0\n\n\ndef write(activation, value):\n    return activation\n"
 ENCODING = AnswerSchema(EncodingAnswer, {}, {"code": READ_AND_WRITE, **COMMON})

@@ -25,6 +25,7 @@ from tests.tasks.schemas import (
     RANKING,
     READ_AND_WRITE,
     ROLES,
+    STEERING,
     SUBSPACE,
     TEXT_PROBE,
     USED,
@@ -459,6 +460,26 @@ class TestSubspaces:
     @pytest.mark.parametrize("directions", [[1.0] * 4, "x", {"a": [1.0] * 4}, [["a"] * 4], [[float("nan")] * 4], None])
     def test_what_is_no_list_of_lists_of_numbers_is_refused(self, directions):
         assert "directions" in refused(SUBSPACE, directions=directions)
+
+
+class TestSteering:
+    def test_a_vector_after_a_layer_passes_and_so_does_nothing_without_one(self):
+        found = parse(STEERING, layer=2, vector=[1, 0, 0, 2])
+        assert (found.layer, found.vector, found.says_nothing_found()) == (2, [1.0, 0.0, 0.0, 2.0], False)
+        assert parse(STEERING, nothing_found=True).says_nothing_found()
+        assert parse(STEERING, nothing_found=True, layer=1, vector=[]).is_empty()
+
+    @pytest.mark.parametrize("layer", [0, 3, -1])
+    def test_another_layer_is_refused_with_those_that_there_are(self, layer):
+        assert f"layer: must be one of 1, 2, got {layer}" in refused(STEERING, layer=layer, vector=[1.0] * 4)
+
+    def test_a_vector_without_a_layer_or_of_another_width_is_refused(self):
+        assert "'layer' is missing" in refused(STEERING, vector=[1.0] * 4)
+        assert "must have d_model = 4 numbers, got 3" in refused(STEERING, layer=1, vector=[1.0] * 3)
+
+    def test_neither_a_vector_nor_nothing_found_is_refused_and_so_are_both(self):
+        assert "set 'nothing_found' to true" in refused(STEERING, layer=1, vector=[])
+        assert "'vector' must be empty" in refused(STEERING, layer=1, vector=[1.0] * 4, nothing_found=True)
 
 
 class TestWindows:

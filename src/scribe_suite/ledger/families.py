@@ -35,6 +35,7 @@ _VIEWS = {
     "neurons": FamilyView("Neurons Tasks", "neuron_evaluation_results.json"),
     "saes": FamilyView("SAEs Tasks", "sae_evaluation_results.json"),
     "probes": FamilyView("Probes Tasks", "probe_evaluation_results.json"),
+    "steering": FamilyView("Steering Tasks", "steering_evaluation_results.json"),
     "variables": FamilyView("Variables Tasks", "variable_evaluation_results.json"),
 }
 

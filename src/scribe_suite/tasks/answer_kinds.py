@@ -41,6 +41,10 @@ _LATENTS: Mapping[str, str] = {
     "n_latents": "the number of latents",
     "max_latents": "how many latents may be given",
 }
+_STEERING: Mapping[str, str] = {
+    "layers": "the layers after which a vector may be added",
+    "d_model": "the width of the residual stream",
+}
 _PROPERTIES: Mapping[str, str] = {"properties": "the names of the properties that are asked about"}
 _SUBSPACE: Mapping[str, str] = {
     **_VECTOR,
@@ -345,6 +349,41 @@ class SubspaceAnswer(ReadingAnswer):
         if wrong:
             raise ValueError(f"must be lists of d_model = {width} numbers each, got one of {wrong[0]}")
         return value
+
+
+class SteeringAnswer(AnswerOrNothing):
+    """A vector that is added to the residual stream after one layer, or the statement that none does what is asked.
+
+    Only its direction counts. Facts used: ``layers``, ``d_model``.
+
+    Attributes:
+        layer: Layer after which it is added (``blocks.{layer}.hook_resid_post``); not needed where nothing is found.
+        vector: d_model numbers.
+    """
+
+    content_field = "vector"
+    needs = _STEERING
+    layer: int | None = None
+    vector: list[float] = Field(default=[])
+
+    @field_validator("layer")
+    @classmethod
+    def _layer_is_allowed(cls, value: int | None, info: ValidationInfo) -> int | None:
+        layers = list((info.context or {})["layers"])
+        if value is not None and value not in layers:
+            raise ValueError(f"must be one of {', '.join(map(str, layers))}, got {value}")
+        return value
+
+    @field_validator("vector")
+    @classmethod
+    def _width_fits(cls, value: list[float], info: ValidationInfo) -> list[float]:
+        return _of_width(value, info)
+
+    @model_validator(mode="after")
+    def _vector_has_a_layer(self) -> Self:
+        if self.vector and self.layer is None:
+            raise ValueError("'layer' is missing: say after which layer the vector is added")
+        return self
 
 
 class WindowSubspaceOrNothing(SubspaceAnswer, AnswerOrNothing):
