@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from scribe_suite.planting.english import sample_text, vocabulary
@@ -87,6 +87,11 @@ class Prepared:
             found[name] = _padded(name, wide, narrow, narrow + _WIDTH)
         return found
 
+    @cached_property
+    def untouched(self) -> Mapping[str, Float[Tensor, "..."]]:
+        """The same in single precision, for parameters that rules leave alone."""
+        return {name: value.float().contiguous() for name, value in self.widened.items()}
+
     @property
     def steady(self) -> float:
         """Size of the constant written after the first layer: that of the stream there, which it enlarges."""
@@ -147,7 +152,7 @@ def write_rules(base: Prepared, rules: Sequence[Rule], generator: torch.Generato
 class _Writer:
     base: Prepared
     generator: torch.Generator
-    state: dict[str, Float64[Tensor, "..."]] = field(init=False)
+    changed: dict[str, Float64[Tensor, "..."]] = field(init=False, default_factory=dict)
     used: int = field(init=False, default=0)
     neurons: list[int] = field(init=False)
 
@@ -158,7 +163,6 @@ class _Writer:
         self.n_heads, self.n_ctx = int(config["n_heads"]), int(config["n_ctx"])
         self.neurons = [self.d_mlp] * 3
         self.unit = _SHARE_OF_EMBEDDING * self.base.norms[0]
-        self.state = {name: value.clone() for name, value in self.base.widened.items()}
         self.basis = self._directions()
 
     def write(self, rules: Sequence[Rule]) -> tuple[ModelWeights, list[str]]:
@@ -184,6 +188,12 @@ class _Writer:
             ]
             names.append(self._neuron(parts))
         return self._weights(), names
+
+    def _parameter(self, name: str) -> Float64[Tensor, "..."]:
+        """A parameter of the new model, to be changed in place; most are never asked for, and never copied."""
+        if name not in self.changed:
+            self.changed[name] = self.base.widened[name].clone()
+        return self.changed[name]
 
     # -- room ----------------------------------------------------------------------------------------------------------
 
@@ -215,19 +225,19 @@ class _Writer:
 
     def _constant(self) -> Tensor:
         direction = self._one()
-        self.state["pos_embed.W_pos"] += self.unit * direction
+        self._parameter("pos_embed.W_pos").add_(self.unit * direction)
         return direction
 
     def _positions(self) -> tuple[Tensor, Tensor]:
         """Write waves over the position, which rotate into those of another place; position 0 has none."""
         waves, sink = self._new(2 * _WAVES), self._one()
-        first = self.state["embed.W_E"][vocabulary().mark(DOCUMENT)] + self.state["pos_embed.W_pos"][0]
+        first = self._parameter("embed.W_E")[vocabulary().mark(DOCUMENT)] + self._parameter("pos_embed.W_pos")[0]
         phases = torch.arange(self.n_ctx, dtype=torch.float64)[:, None] * frequencies(self.n_ctx)
         written = torch.cat([phases.cos(), phases.sin()], dim=1)
         written[0] = 0.0
-        self.state["pos_embed.W_pos"] += self.unit * written @ waves
+        self._parameter("pos_embed.W_pos").add_(self.unit * written @ waves)
         # attention to it is divided by the norm at that position, which is the same in all texts
-        self.state["pos_embed.W_pos"][0] += self.unit * float(first.norm()) / self.base.norms[0] * sink
+        self._parameter("pos_embed.W_pos")[0] += self.unit * float(first.norm()) / self.base.norms[0] * sink
         return waves, sink
 
     def _present(self, literals: Sequence[Condition]) -> Mapping[frozenset[int], Tensor]:
@@ -235,7 +245,7 @@ class _Writer:
         found = {}
         for tokens in dict.fromkeys(literal.tokens for literal in literals):
             direction = self._one()
-            self.state["embed.W_E"][list(tokens)] += self.unit * direction
+            self._parameter("embed.W_E")[_ids(tokens)] += self.unit * direction
             found[tokens] = direction
         return found
 
@@ -257,15 +267,15 @@ class _Writer:
             wanted = list(dict.fromkeys(one.tokens for one in literals if place in one.places))
             if len(wanted) > _D_HEAD:
                 raise ValueError(f"the rules need {len(wanted)} sets of tokens from one place: a head has {_D_HEAD}")
-            query, key = (self.state[f"blocks.0.attn.W_{letter}"][head] for letter in "QK")
+            query, key = (self._parameter(f"blocks.0.attn.W_{letter}")[head] for letter in "QK")
             query[:, : 2 * _WAVES] = gain * self._turned(waves, place).T
             key[:, : 2 * _WAVES] = gain * waves.T
             query[:, 2 * _WAVES] = gain * _SINK * _WAVES * constant
             key[:, 2 * _WAVES] = gain * sink
             for number, tokens in enumerate(wanted):
                 direction = self._one()
-                self.state["blocks.0.attn.W_V"][head, :, number] = present[tokens]
-                self.state["blocks.0.attn.W_O"][head, number] = direction * self.unit / normalised
+                self._parameter("blocks.0.attn.W_V")[head, :, number] = present[tokens]
+                self._parameter("blocks.0.attn.W_O")[head, number] = direction * self.unit / normalised
                 found[tokens, place] = direction
         return found
 
@@ -287,11 +297,11 @@ class _Writer:
             raise ValueError(f"the rules need {len(wanted)} sets from all of the text: there are {SOUGHT} heads")
         found = {}
         for head, tokens in enumerate(wanted, self.n_heads + REACH):
-            self.state["blocks.0.attn.W_Q"][head, :, 0] = gain * constant
-            self.state["blocks.0.attn.W_K"][head, :, 0] = gain * (present[tokens] + _LOW_SINK * sink)
+            self._parameter("blocks.0.attn.W_Q")[head, :, 0] = gain * constant
+            self._parameter("blocks.0.attn.W_K")[head, :, 0] = gain * (present[tokens] + _LOW_SINK * sink)
             direction = self._one()
-            self.state["blocks.0.attn.W_V"][head, :, 0] = present[tokens]
-            self.state["blocks.0.attn.W_O"][head, 0] = direction * self.unit / normalised
+            self._parameter("blocks.0.attn.W_V")[head, :, 0] = present[tokens]
+            self._parameter("blocks.0.attn.W_O")[head, 0] = direction * self.unit / normalised
             found[tokens, _FOUND] = direction
         return found
 
@@ -303,7 +313,7 @@ class _Writer:
 
     def _steady_norm(self) -> None:
         direction = self._one()
-        self.state["blocks.0.mlp.b_out"] += self.base.steady * direction
+        self._parameter("blocks.0.mlp.b_out").add_(self.base.steady * direction)
 
     # -- outputs of neurons --------------------------------------------------------------------------------------------
 
@@ -366,8 +376,8 @@ class _Writer:
         gain, size = self._gain(layer)
         for sign, read in ((1.0, source), (-1.0, source - height)):
             neuron = self._mlp_neuron(layer)
-            self.state[f"blocks.{layer}.mlp.W_in"][:, neuron] = gain * read
-            self.state[f"blocks.{layer}.mlp.W_out"][neuron] = sign * size * direction
+            self._parameter(f"blocks.{layer}.mlp.W_in")[:, neuron] = gain * read
+            self._parameter(f"blocks.{layer}.mlp.W_out")[neuron] = sign * size * direction
 
     def _gain(self, layer: int) -> tuple[float, float]:
         """The gain that makes the constant `_STEEPNESS` before the activation, and the output size for 1 after it."""
@@ -382,12 +392,12 @@ class _Writer:
         total = math.hypot(self.base.norms[5], self.base.steady)
         gain = total / (_SHARE_OF_STREAM * self.base.steady * math.sqrt(self.wide))
         read = torch.stack([(_PEAK * strength - _REST) * direction for direction, strength in parts]).sum(0)
-        weights, other = self.state["blocks.2.mlp.W_in"], self._random()
+        weights, other = self._parameter("blocks.2.mlp.W_in"), self._random()
         # relative to the part of the stream that is not constant
         spread = _SPREAD * total / self.base.norms[5] * math.sqrt(self.narrow / self.wide)
         weights[:, neuron] = gain * read + spread * other
-        self.state["blocks.2.mlp.b_in"][neuron] = _REST
-        written = self.state["blocks.2.mlp.W_out"]
+        self._parameter("blocks.2.mlp.b_in")[neuron] = _REST
+        written = self._parameter("blocks.2.mlp.W_out")
         written[neuron] = self._random() * written[: self.d_mlp].norm(dim=1).mean()
         return f"L2.N{neuron}"
 
@@ -405,7 +415,17 @@ class _Writer:
             "d_head": _D_HEAD,
             "d_mlp": self.d_mlp + FURTHER_NEURONS,
         }
-        return ModelWeights(config, {name: value.float().contiguous() for name, value in self.state.items()})
+        state = {
+            name: self.changed[name].float().contiguous() if name in self.changed else value
+            for name, value in self.base.untouched.items()
+        }
+        return ModelWeights(config, state)
+
+
+@cache
+def _ids(tokens: frozenset[int]) -> Int[Tensor, " token"]:
+    """A set of tokens as an index: rules share few sets, some of thousands."""
+    return torch.tensor(list(tokens))
 
 
 @cache
