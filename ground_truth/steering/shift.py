@@ -50,6 +50,7 @@ class Shift(PlantedTask):
         3: "the same with half of the pairs, in a laboratory with noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    headroom_levels = (2,)
     laboratory_solution = "shift_lab"
     #: what the model says is the same wherever the gate is read
     black_box = False
