@@ -193,6 +193,8 @@ def chosen_skills(
     by_task, found = samples_by_task(samples), {}
     for sight in sights:
         seen = {sample.name: _features(sample, SIGHTS[sight]) for sample in samples}
+        if not any(x.shape[1] for tables in seen.values() for x in tables.values()):
+            continue
         for task, members in by_task.items():
             foreign = [sample for sample in samples if sample.task != task]
             # fits to other tasks alone are the same whichever model is left out

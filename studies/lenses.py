@@ -38,7 +38,7 @@ _NAMES_ONLY = frozenset({"flipped", "function"})
 #: Metric -> the paths (`Graded.path`) that it does not claim to detect; none for a metric that is not listed.
 BLIND_TO: Mapping[str, frozenset[str]] = {
     "precision": _NAMES_ONLY | {"dropped"},
-    "recall": _NAMES_ONLY | {"added", "near misses"},
+    "recall": _NAMES_ONLY | {"added", "near misses", "doubled"},
     "f1": _NAMES_ONLY,
     "iou": _NAMES_ONLY,
     "rve": frozenset({"dropped"}),
@@ -55,11 +55,14 @@ BLIND_TO: Mapping[str, frozenset[str]] = {
     "sums_f1": frozenset({"wrong heads"}),  # the sums stay the right ones
     "error_used": frozenset({"flipped"}),  # the flipped property may be an unused one, and the other way round
     "error_unused": frozenset({"flipped"}),
+    "mcc": frozenset({"doubled"}),  # the best pairing leaves duplicates out; `f1` counts them
 }
 #: Metrics that do not measure the quality of an answer, with the reason why they exist.
 NOT_JUDGED: Mapping[str, str] = {
     "control_accuracy": "what a control reaches: of the instance, not of the answer",
     "untrained_share": "what an untrained model's neurons reach: of the instance, not of the answer",
+    "divergence": "what a vector does to neutral prompts at the length that the evaluator picked: limited, not sought",
+    "against": "the share of prompts that a vector moves the other way, which no planted direction does",
     "success": "yes or no, without degrees",
 }
 #: Metrics that measure one side of an answer, complemented by one that measures the other: alone, they order no
@@ -78,6 +81,9 @@ ONE_SIDED = frozenset(
         "ordinary",
         "error_used",
         "error_unused",
+        "near",
+        "elsewhere",
+        "within",
     }
 )
 

@@ -154,22 +154,6 @@ def tasks() -> str:
     )
 
 
-def real_behaviours() -> str:
-    """How often the real language model is right in the tasks about its properties."""
-    default_registry()  # it makes ground_truth importable
-    from ground_truth.variables.real.table import behaviours
-
-    return behaviours()
-
-
-def real_windows() -> str:
-    """What methods reach in the windows of these tasks."""
-    default_registry()  # it makes ground_truth importable
-    from ground_truth.variables.real.table import windows
-
-    return windows()
-
-
 def providers() -> str:
     """The providers of this package; other installed ones are not documented."""
     names = sorted(point.name for point in entry_points(group=GROUP) if point.value.startswith("scribe_suite."))

@@ -57,8 +57,6 @@ TABLES: Mapping[str, GeneratedTable] = {
     "outcomes": GeneratedTable("docs/reference/causes.md", documented_tables.outcomes),
     "outcomes by test": GeneratedTable("docs/quickstart.md", documented_tables.outcomes_by_test),
     "providers": GeneratedTable("docs/guide/agents.md", documented_tables.providers),
-    "real variables": GeneratedTable("docs/truth/real-variables.md", documented_tables.real_behaviours),
-    "real windows": GeneratedTable("docs/truth/real-variables.md", documented_tables.real_windows),
     "tasks": GeneratedTable("docs/reference/tasks.md", documented_tables.tasks),
     "tiers": GeneratedTable("docs/guide/isolation.md", documented_tables.tiers),
     "tools": GeneratedTable("docs/guide/agents.md", documented_tables.notebook_tools),

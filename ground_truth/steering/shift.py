@@ -15,30 +15,26 @@ from typing import Any, ClassVar
 import torch
 
 from ground_truth.circuits.planted.draws import symmetry_of
-from ground_truth.circuits.planted.frozen_bases import add_reference_check, chosen_model
 from ground_truth.steering.shifts.base import Base
 from ground_truth.steering.shifts.hidden import HIDDEN_PROMPTS, Hidden
 from ground_truth.steering.shifts.levels import LABORATORY, LEVELS, is_read
 from ground_truth.steering.shifts.public import public_material
+from ground_truth.variables.written.task import WrittenTask
 from scribe_suite.laboratory.terms import Terms
-from scribe_suite.planting.frozen import Certificate, FrozenModel, frozen_folder, round_to_half, save_frozen
+from scribe_suite.planting.frozen import Certificate, round_to_half
 from scribe_suite.planting.steering.certificate import certify_gate
 from scribe_suite.planting.steering.network import KEPT_LAYER, build_gate, gate_direction
 from scribe_suite.planting.steering.plans import draw_gate_plan
 from scribe_suite.planting.symmetries import apply_symmetry
-from scribe_suite.progress import ProgressCallback
 from scribe_suite.scoring.steering import PAY_OFFS, SHIFT_METRICS, score_missed, score_null, score_shift
 from scribe_suite.seeds import derive_seed
 from scribe_suite.tasks.answer_kinds import SteeringAnswer
 from scribe_suite.tasks.answer_schema import AnswerSchema
 from scribe_suite.tasks.answers import Answer, expect
-from scribe_suite.tasks.task import PlantedTask, Score, TaskInstance
-
-REFERENCE_CHECK = "reference/skill"
-REFERENCE_BAR = 0.9
+from scribe_suite.tasks.task import Score, TaskInstance
 
 
-class Shift(PlantedTask):
+class Shift(WrittenTask[Base]):
     """``steering/shift``; see the module's docstring."""
 
     family = "steering"
@@ -50,31 +46,18 @@ class Shift(PlantedTask):
         3: "the same with half of the pairs, in a laboratory with noise",
     }
     laboratory: ClassVar[Mapping[int, Terms]] = LABORATORY
+    headroom_levels = (2,)
     laboratory_solution = "shift_lab"
-    #: what the model says is the same wherever the gate is read
-    black_box = False
-    default_levels = (1,)
     metrics = SHIFT_METRICS
+    base_type = Base
 
     @property
     def models_id(self) -> str:
         """See `PlantedTask.models_id`: levels 1 and 2 have their own base models, level 3 those of level 2."""
         return f"{self.family}/{self.name}_2" if self.level > 2 else self.question_id
 
-    def choose(self, seed: int) -> Base:
-        """The base model of the instance of `seed`.
-
-        Raises:
-            FrozenModelError: If there is none, or one of them can't be trusted.
-        """
-        return Base.of(chosen_model(self, seed))
-
-    def instance(self, seed: int) -> TaskInstance:
-        """See `Task.instance`: a base model chosen by `seed`, under a symmetry drawn from it."""
-        return self.instance_of(self.choose(seed), seed)
-
     def instance_of(self, base: Base, seed: int) -> TaskInstance:
-        """The instance of `seed` made from this base model."""
+        """See `WrittenTask.instance_of`."""
         symmetry = symmetry_of(self.question_id, base.weights.config, seed)
         hidden = Hidden(
             plan=base.plan.renamed(symmetry),
@@ -143,39 +126,13 @@ class Shift(PlantedTask):
             "summary": "Drawn at random.",
         }
 
-    def plant(self, seed: int, progress: ProgressCallback) -> None:
-        """See `PlantedTask.plant`: nothing is trained, so there is one attempt."""
+    def written(self, seed: int) -> Base:
+        """See `WrittenTask.written`."""
         dial = LEVELS[self.level]
         plan = draw_gate_plan(dial, is_read(seed), derive_seed(seed, self.models_id, "plan"))
-        weights = round_to_half(build_gate(dial, plan, derive_seed(seed, self.models_id, "weights")))
-        progress(0.1, "written; certifying")
-        save_frozen(
-            frozen_folder(self),
-            self,
-            seed,
-            weights,
-            key=plan.as_record(),
-            certificate=self.certify(Base("", weights, plan), seed),
-            training={"steps": 0, "torch": torch.__version__},
-        )
-        self.add_checks(seed, progress)
+        weights = build_gate(dial, plan, derive_seed(seed, self.models_id, "weights"))
+        return Base("", round_to_half(weights), plan)
 
-    def certify(self, base: Base, seed: int) -> Certificate:
-        """Check all claims about the base model of a training seed that can be checked from its weights alone."""
-        return certify_gate(
-            base.weights, LEVELS[self.level], base.plan, derive_seed(seed, self.models_id, "certificate")
-        )
-
-    def add_checks(self, seed: int, progress: ProgressCallback) -> bool:
-        """See `PlantedTask.add_checks`: the skill of the reference solution, the slowest check.
-
-        A laboratory's solution is measured per level, not on each base model (docs/reference/budgets.md).
-        """
-        if self.level in self.laboratory:
-            return False
-
-        def instance(model: FrozenModel) -> TaskInstance:
-            progress(0.5, "certified; measuring the reference solution")
-            return self.instance_of(Base.of(model), derive_seed(seed, self.question_id, "reference"))
-
-        return add_reference_check(self, seed, REFERENCE_CHECK, REFERENCE_BAR, instance, lambda score: score.skill)
+    def certificate_of(self, base: Base, seed: int) -> Certificate:
+        """See `WrittenTask.certificate_of`."""
+        return certify_gate(base.weights, LEVELS[self.level], base.plan, seed)

@@ -36,7 +36,7 @@ def written_dictionary(instance: TaskInstance, rng: random.Random) -> Material:
         graded.append(GradedContent("doubled", share, {"dictionary": as_json(np.concatenate([right, right[some]]))}))
     methods: dict[str, list[Content]] = {
         "truth": [graded[0].content],
-        "least squares on true magnitudes": [{"dictionary": as_json(hidden.samples.least_squares())}],
+        # least squares on the true magnitudes is the ceiling, and as good as the truth
         "samples": [{"dictionary": as_json(hidden.samples.activations[: len(right)])}],
         "random": [{"dictionary": as_json(drawn)}],
     }

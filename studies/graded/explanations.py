@@ -65,7 +65,7 @@ def planted_explanation(instance: TaskInstance, rng: random.Random) -> Material:
     methods: dict[str, list[Content]] = {
         "truth": [missing([])],
         "half of the conditions": [missing(rng.sample(conditions, len(conditions) // 2))],
-        "no condition": [missing(conditions)],
+        # a rule without any condition always fires, and a constant is worth as little as random numbers
         "random numbers": guesses,
     }
     return Material(instance, graded, methods, lambda number: _resampled(instance, number))

@@ -17,8 +17,7 @@ from ground_truth.probes.planted import certificate as probes
 from ground_truth.probes.planted.directions import FIRST_COMPONENT_BAR, DirectionTask
 from ground_truth.probes.planted.task import PlantedProbeTask
 from ground_truth.probes.regularization import UNREGULARISED_BAR, Regularization
-from ground_truth.steering.shift import REFERENCE_BAR as SHIFT_REFERENCE_BAR
-from ground_truth.variables.written.task import REFERENCE_BAR as VARIABLE_REFERENCE_BAR
+from ground_truth.variables.written.task import REFERENCE_BAR as WRITTEN_REFERENCE_BAR
 from scribe_suite.planting.circuits import certificate as circuits
 from scribe_suite.planting.circuits import sharing_certificate as sharing
 from scribe_suite.planting.circuits.branches import certificate as branches
@@ -97,7 +96,7 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "labels/<layer>": f"≤ {steering.NOTHING_BAR}",
         "means/<layer>": f"≥ {steering.MEANS_BAR}; ≤ {steering.CONFOUNDED_BAR}; ≤ {steering.NOTHING_BAR}",
         "search/<layer>": f"≥ {steering.FOUND_BAR}; ≤ {steering.SEARCH_BAR}",
-        "reference/skill": f"≥ {SHIFT_REFERENCE_BAR}",
+        "reference/skill": f"≥ {WRITTEN_REFERENCE_BAR}",
     },
     "variables": {
         "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
@@ -108,7 +107,7 @@ BARS: Mapping[str, Mapping[str, str]] = {
         "read/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
         "said/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
         "probe/<n>/score": f"≤ {variables.SHORT_CUT_BAR}",
-        "reference/skill": f"≥ {VARIABLE_REFERENCE_BAR}",
+        "reference/skill": f"≥ {WRITTEN_REFERENCE_BAR}",
     },
 }
 #: The same of the second table about circuits: of models in which copies share the labels.
@@ -147,7 +146,7 @@ ENCODING_BARS: Mapping[str, str] = {
     "linear/decoding": f"≤ {encoded.LINEAR_BAR}",
     "linear/score": f"≤ {encoded.NO_SKILL_BAR}",
     "mean/score": f"≤ {encoded.NO_SKILL_BAR}",
-    "reference/skill": f"≥ {VARIABLE_REFERENCE_BAR}",
+    "reference/skill": f"≥ {WRITTEN_REFERENCE_BAR}",
 }
 USED_BARS: Mapping[str, str] = {
     "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
@@ -157,7 +156,7 @@ USED_BARS: Mapping[str, str] = {
     "unused/<n>": f"≤ {used.UNUSED_BAR}",
     "kept/<n>": f"≥ {used.USED_BAR}",
     "illusion/<n>": f"≥ {used.ILLUSION_BAR}",
-    "reference/skill": f"≥ {VARIABLE_REFERENCE_BAR}",
+    "reference/skill": f"≥ {WRITTEN_REFERENCE_BAR}",
 }
 ALGORITHM_BARS: Mapping[str, str] = {
     "behaviour": f"≥ {circuits.BEHAVIOUR_BAR}",
@@ -166,7 +165,7 @@ ALGORITHM_BARS: Mapping[str, str] = {
     "unused/<positions>": f"≥ {sums.EXCHANGE_BAR}",
     "others": f"≥ {sums.EXCHANGE_BAR}",
     "decoded/<positions>": f"≥ {sums.DECODED_BAR}",
-    "reference/f1": f"≥ {VARIABLE_REFERENCE_BAR}",
+    "reference/f1": f"≥ {WRITTEN_REFERENCE_BAR}",
 }
 #: Family -> the further tables of its document, in their order.
 FURTHER: Mapping[str, Sequence[Mapping[str, str]]] = {

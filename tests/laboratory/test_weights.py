@@ -16,9 +16,10 @@ from studies.extraction import Attacked, attack_logits, attack_values, levels
 
 from .small_models import loaded
 
-#: Levels that need not hide weights: one has to read tokens exactly enough to name them, the others ask what vectors of
-#: one's own do.
-NOT_HIDDEN = ("circuits/rare_branch_", "steering/", "variables/")
+#: Families that ask what vectors of one's own do.
+WHAT_VECTORS_DO = ("saes/", "steering/", "variables/")
+#: Levels that need not hide weights: `rare_branch` has to read tokens exactly enough to name them.
+NOT_HIDDEN = ("circuits/rare_branch_", *WHAT_VECTORS_DO)
 
 
 @cache
@@ -65,8 +66,8 @@ def test_where_weights_are_not_hidden_the_attack_works(name):
 def test_levels_3_and_4_of_planted_models_take_no_vectors_and_give_no_gradients():
     """With these an agent makes inputs of its own, one for each unknown.
 
-    The families of variables and steering ask what vectors do: there they are the experiment.
+    Other families ask what vectors do: there they are the experiment.
     """
-    others = {name: terms for name, terms in tight_levels().items() if not name.startswith(("steering/", "variables/"))}
+    others = {name: terms for name, terms in tight_levels().items() if not name.startswith(WHAT_VECTORS_DO)}
     granted = {name: terms.operations & {"vector", "grad"} for name, terms in others.items()}
     assert {name: some for name, some in granted.items() if some} == {}

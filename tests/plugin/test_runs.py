@@ -78,7 +78,8 @@ def test_an_attempt_leaves_its_folder(suite):
     assert record.tool_calls >= 5
     assert (record.actions["submit_answer"], sum(record.actions.values())) == (1, record.tool_calls)
     assert (record.confidence, record.confidence_of) == (1.0, "solved")
-    assert all(value is not None for value in record.times.model_dump().values())
+    # only a person can stop the clock
+    assert {name for name, value in record.times.model_dump().items() if value is None} <= {"paused_s"}
 
 
 @pytest.mark.slow

@@ -11,7 +11,9 @@ from scribe_suite.providers.sweep_slots import BELOW, SweepSlots
 FORK = multiprocessing.get_context("fork")
 
 
-def work(sweep, log, hold_s):
+def work(sweep, log, hold_s, started=None):
+    if started:
+        started.wait(60)
     with SweepSlots(sweep, "claude", 2, beat_s=0.1, expire_s=1.0).place():
         log.put((time.monotonic(), 1))
         time.sleep(hold_s)
@@ -19,8 +21,8 @@ def work(sweep, log, hold_s):
 
 
 def test_no_more_attempts_than_places_run_over_all_processes(tmp_path):
-    log = FORK.Queue()
-    processes = [FORK.Process(target=work, args=(tmp_path, log, 0.2)) for _ in range(5)]
+    log, started = FORK.Queue(), FORK.Barrier(5)
+    processes = [FORK.Process(target=work, args=(tmp_path, log, 1.0, started)) for _ in range(5)]
     for process in processes:
         process.start()
     inside = most = 0

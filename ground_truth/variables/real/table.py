@@ -1,8 +1,14 @@
-"""The frozen measurements as Markdown, for docs/truth/real-variables.md (``python -m tools.reference_tables``)."""
+"""The frozen measurements as Markdown, as docs/truth/real-variables.md has them.
+
+Run in the checkout with ``PYTHONPATH=. python -m ground_truth.variables.real.table``; ``--write`` puts them into the
+document, and a test compares.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +19,12 @@ from scribe_suite.measurements import REAL_MODEL
 from scribe_suite.measurements.measurement import Arrays
 from scribe_suite.measurements.store import shipped_folder, unpacked
 from scribe_suite.models.cache import entry_name
+from scribe_suite.paths import suite_root
 from scribe_suite.tasks.registry import default_registry
+from scribe_suite.text import with_table
 
+DOCUMENT = "docs/truth/real-variables.md"
+MARKERS = ("<!-- tables: written by ground_truth/variables/real/table.py -->", "<!-- end of tables -->")
 _SHOWN = {"found": "yes", "null": "no", "open": "not asked"}
 
 
@@ -25,6 +35,22 @@ class _Frozen:
     task: MeasuredSubspaceTask
     arrays: Arrays
     made: dict[str, Any]
+
+
+def main() -> None:
+    """Print the tables, or write them into the document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT}")
+    if parser.parse_args().write:
+        document = suite_root() / DOCUMENT
+        document.write_text(with_table(document.read_text(), MARKERS, as_markdown()))
+    else:
+        sys.stdout.write(as_markdown() + "\n")
+
+
+def as_markdown() -> str:
+    """Both tables."""
+    return f"{behaviours()}\n\n{windows()}"
 
 
 def behaviours() -> str:
@@ -77,3 +103,7 @@ def _measured() -> Iterator[_Frozen]:
             record = shipped_folder(task.measurement) / f"{entry_name(REAL_MODEL)}.json"
             arrays = unpacked(record.with_suffix(".safetensors").read_bytes())
             yield _Frozen(task, arrays, json.loads(record.read_text())["made"])
+
+
+if __name__ == "__main__":
+    main()

@@ -345,9 +345,9 @@ def test_scarce_levels_give_drawn_labels_and_readings_that_are_mostly_noise(leve
     # weights can't be solved for (docs/guide/laboratory.md)
     assert terms.read_noise >= 2
     assert terms.operations == {"read", "patch"}
-    # patched prompts on which all nodes are read: too few for all entries of all tables
+    # patched prompts on which all nodes are read: too few for 97 % of the entries of all tables, five times each
     nodes = len(instance_of(level, 0).public.facts["components"])
-    assert 160 * price_of(Work(units=1, patched=True, sites=nodes)) > terms.budget
+    assert 550 * price_of(Work(units=1, patched=True, sites=nodes)) > terms.budget
 
 
 @pytest.mark.parametrize("level", sorted(SCARCE))

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from ground_truth.variables.real import public as real_public
 from ground_truth.variables.real.fitting import aligned, changed, components, difference_components, mean_difference
 from ground_truth.variables.real.measurement import CONTROLS, METHODS, SubspaceMeasurement
+from ground_truth.variables.real.table import DOCUMENT, MARKERS, as_markdown
 from ground_truth.variables.real.task import MeasuredSubspaceTask
 from scribe_suite.paths import suite_root
 from scribe_suite.scoring.crossed_prompts import Exchanges, Spot
@@ -20,6 +21,7 @@ from scribe_suite.scoring.real_probes import PAY_OFFS
 from scribe_suite.scoring.real_subspace import log_odds, measured_parts
 from scribe_suite.tasks.registry import default_registry
 from scribe_suite.tasks.solutions import solution_text
+from scribe_suite.text import with_table
 from tests.ground_truth.circuits.real_circuits import WordTokenizer
 from tests.scoring import tiny_circuit
 from tests.scoring.test_crossed_prompts import PROMPTS, drawn
@@ -202,6 +204,12 @@ class TestCertificate:
         fewer = SubspaceMeasurement(task.name, task.behaviour, task.measurement.windows[1:], cost="")
         assert fewer.inputs_sha256() != task.measurement.inputs_sha256()
         assert task.measurement.id == task_id
+
+
+def test_the_docs_show_what_was_measured():
+    text = (suite_root() / DOCUMENT).read_text()
+    assert with_table(text, MARKERS, as_markdown()) == text
+    assert all(f"| `{task.name}` |" in as_markdown() for task in TASKS.values())
 
 
 class TestReferenceNotebook:

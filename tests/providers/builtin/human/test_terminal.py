@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from scribe_suite.providers.builtin.human.handover import FOLDER_VARIABLE, is_op
 from scribe_suite.providers.builtin.human.provider import HumanProvider
 from scribe_suite.providers.registry import parse_specs
 from scribe_suite.providers.transcript import Transcript
+from scribe_suite.tasks import registry
 
 SOLVE = "answer = dict(components=[n for n, v in values.items() if v > 10], confidence=1, summary='above ten')"
 WRONG = "answer = dict(components=['m0'], confidence=0, summary='a guess')"
@@ -127,6 +129,8 @@ def test_two_people_attempt_a_task_side_by_side_and_one_of_them_rests(suite, sta
 def test_begin_starts_one_task_and_its_folder_knows_nothing_of_the_score(suite, tmp_path, monkeypatch):
     suite.add_task("other")
     monkeypatch.chdir(suite.folder)
+    # a process keeps the tasks of its first suite, which another test may have asked for
+    monkeypatch.setattr(registry, "default_registry", cache(registry.default_registry.__wrapped__))
     desk = tmp_path / "desk"
     printed = attempt("begin", desk, "circuits/toy", "--wall", "300", "--seed", "5", "--pytest", "--pass-mark", "0.5")
     assert str(desk / "prompt.md") in printed
